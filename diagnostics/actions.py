@@ -1,0 +1,142 @@
+"""Deeds on runs: start a walk, answer a step, take an answer back."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from diagnostics.engine import Answer, Ask, Attributes, Outcome, next_step
+from diagnostics.models import DiagnosisRun, DiagnosisStep, FlowVersion
+from posdoctor.accounts.actor import Actor
+from posdoctor.accounts.policies import Permission, require
+from posdoctor.core.errors import DomainError
+from posdoctor.core.refs import create_with_ref
+from terminals import actions as terminal_actions
+from terminals.models import Terminal
+
+
+class UnknownAnswerError(DomainError):
+    """The step or the answer is not one of the flow's."""
+
+    code = "unknown_answer"
+
+
+def start(
+    actor: Actor,
+    *,
+    terminal: Terminal,
+    symptom: str | None,
+    language: str,
+    now: datetime,
+    browser_key: str = "",
+    screen_text: str = "",
+) -> DiagnosisRun:
+    """Begins a walk of `symptom`'s current flow; None = report directly, nothing is checked.
+
+    The caller found `terminal` through the sticker or `visible_to`: that is the proof of
+    access. Raises NotAllowedError; an unknown symptom is FlowVersion.DoesNotExist.
+    """
+    require(actor, Permission.RUN_START)
+    version = FlowVersion.objects.published().get(symptom=symptom) if symptom else None
+    state = DiagnosisRun.State.RUNNING if version else DiagnosisRun.State.DIRECT
+    return create_with_ref(
+        lambda: DiagnosisRun(
+            provider_id=terminal.provider_id,
+            terminal=terminal,
+            flow_version=version,
+            attributes=attributes_of(terminal),
+            browser_key=browser_key,
+            user_id=actor.user_id,
+            via=actor.via,
+            language=language,
+            screen_text=screen_text,
+            state=state,
+            started_at=now,
+            finished_at=None if version else now,
+        )
+    )
+
+
+@transaction.atomic
+def answer(
+    actor: Actor, *, run_id: int, step_id: str, answer_id: str, now: datetime
+) -> DiagnosisRun:
+    """Stores the answer to one step and works out what follows.
+
+    Locks the run. The same answer again changes nothing (a repeated tap); another answer to
+    an earlier step drops the steps after it. A walk that has become a ticket is closed: the
+    answer is ignored. A stop answer stops the terminal in the same transaction.
+    Raises UnknownAnswerError, NotAllowedError; a hidden run is DoesNotExist.
+    """
+    run = DiagnosisRun.objects.visible_to(actor).lock(run_id)
+    require(actor, Permission.RUN_ANSWER)
+    if run.flow_version is None or hasattr(run, "ticket"):
+        return run
+    steps = run.ordered_steps()
+    known = next((step for step in steps if step.step_id == step_id), None)
+    if known and known.answer_id == answer_id:
+        return run
+    keep = [step for step in steps if known is None or step.position < known.position]
+    asked = step_after(run, [Answer(step.step_id, step.answer_id) for step in keep])
+    if not isinstance(asked, Ask) or asked.step.id != step_id:
+        if known is None:
+            return run  # a tap on a page that is out of date: show the current step
+        raise UnknownAnswerError(step_id)
+    if answer_id not in {choice.id for choice in asked.step.choices}:
+        raise UnknownAnswerError(answer_id)
+    run.steps.filter(position__gt=len(keep)).delete()
+    DiagnosisStep.objects.create(
+        run=run,
+        position=len(keep) + 1,
+        step_id=step_id,
+        answer_id=answer_id,
+        answered_at=now,
+    )
+    _settle(actor, run, now)
+    return run
+
+
+def step_after(run: DiagnosisRun, answers: list[Answer]) -> Ask | Outcome:
+    """What the engine does after these answers of this run. Reads only."""
+    assert run.flow_version is not None
+    return next_step(
+        run.flow_version.flow,
+        Attributes.from_dict(run.attributes),
+        answers,
+        actor="merchant",
+    )
+
+
+def attributes_of(terminal: Terminal) -> dict[str, Any]:
+    """What is known of the machine and hides questions that cannot apply."""
+    return {
+        "model": terminal.model.slug,
+        "connection": terminal.connection,
+        "connections": terminal.model.connections,
+        "features": terminal.model.features,
+        "verified": terminal.model.verified,
+    }
+
+
+def _settle(actor: Actor, run: DiagnosisRun, now: datetime) -> None:
+    """Writes the run's state after its answers changed; stops the terminal where needed."""
+    answers = [
+        Answer(step.step_id, step.answer_id)
+        for step in DiagnosisStep.objects.filter(run=run).order_by("position")
+    ]
+    result = step_after(run, answers)
+    if isinstance(result, Ask):
+        run.state, run.outcome, run.finished_at = DiagnosisRun.State.RUNNING, {}, None
+    else:
+        run.state = DiagnosisRun.State(result.kind)
+        run.outcome = {
+            "kind": result.kind,
+            "causes": [[cause, round(weight, 6)] for cause, weight in result.causes],
+            "advice": result.advice,
+        }
+        run.finished_at = now
+        if result.kind == "stop_use":
+            terminal_actions.stop(
+                actor, terminal_id=run.terminal_id, cause=result.advice, now=now
+            )
+    run.save(update_fields=["state", "outcome", "finished_at"])

@@ -1,0 +1,146 @@
+"""FlowVersion (a symptom's published diagnosis), DiagnosisRun (one walk), DiagnosisStep."""
+
+from typing import Any
+
+from django.db import models
+from django.utils.translation import get_language, gettext, pgettext_lazy
+
+from diagnostics.engine import Answer
+from diagnostics.flow import Flow, parse
+from diagnostics.querysets import DiagnosisRunQuerySet, FlowVersionQuerySet
+from posdoctor.accounts.models import Provider
+from posdoctor.core.fields import FreeCharField
+from posdoctor.core.refs import new_ref
+from terminals.models import Terminal
+
+
+def run_ref() -> str:
+    """A fresh `D-` reference."""
+    return new_ref("D", 8)
+
+
+class FlowVersion(models.Model):
+    """One published version of one symptom's flow; immutable, so that a run can be replayed."""
+
+    symptom = models.SlugField(max_length=40)
+    version = models.PositiveIntegerField()
+    share = models.FloatField(default=0)
+    document = models.JSONField()
+    # Tells an unchanged data file from a new version at set-up.
+    digest = models.CharField(max_length=64)
+    is_current = models.BooleanField(default=False)
+    published_at = models.DateTimeField()
+
+    objects = FlowVersionQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["symptom", "version"], name="diagnostics_flow_version"),
+            models.UniqueConstraint(
+                fields=["symptom"],
+                condition=models.Q(is_current=True),
+                name="diagnostics_flow_current",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.symptom} v{self.version}"
+
+    @property
+    def flow(self) -> Flow:
+        """The document as typed values; parsed once a process, since versions never change."""
+        if self.digest not in _FLOWS:
+            _FLOWS[self.digest] = parse(self.document)
+        return _FLOWS[self.digest]
+
+
+_FLOWS: dict[str, Flow] = {}
+
+
+class DiagnosisRun(models.Model):
+    """One walk through a flow, or the empty walk of a report filed without one."""
+
+    class State(models.TextChoices):
+        RUNNING = "running", pgettext_lazy("run", "Under way")
+        SOLVED = "solved", pgettext_lazy("run", "Solved by self-check")
+        CALL = "call", pgettext_lazy("run", "Not solved")
+        STOP_USE = "stop_use", pgettext_lazy("run", "Stopped for safety")
+        DIRECT = "direct", pgettext_lazy("run", "Reported directly")
+
+    provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="runs")
+    ref = models.CharField(max_length=12, default=run_ref)
+    terminal = models.ForeignKey(Terminal, on_delete=models.PROTECT, related_name="runs")
+    # Null: reported directly, nothing was checked.
+    flow_version = models.ForeignKey(
+        FlowVersion, on_delete=models.PROTECT, related_name="runs", null=True
+    )
+    # What was known of the terminal at the start; a later change must not alter a replay.
+    attributes = models.JSONField(default=dict)
+    # Digest of the signed cookie's value; empty for walks that the desk leads by phone.
+    browser_key = models.CharField(max_length=64, blank=True)
+    user_id = models.BigIntegerField(null=True)
+    via = models.CharField(max_length=10, default="web")
+    language = models.CharField(max_length=10, default="zh-hans")
+    # The merchant's own words, or what the screen says.
+    screen_text = FreeCharField(max_length=500, blank=True)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)
+    # {"kind", "causes": [[fault id, weight]], "advice": id} once it ended.
+    outcome = models.JSONField(default=dict)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+
+    objects = DiagnosisRunQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["ref"], name="diagnostics_run_ref"),
+            models.UniqueConstraint(fields=["provider", "id"], name="diagnostics_run_tenant"),
+        ]
+        indexes = [
+            # Read at every step page: the browser's newest walk of this terminal.
+            models.Index(fields=["browser_key", "terminal", "-id"], name="diagnostics_run_browser"),
+            # Read by the terminal's history.
+            models.Index(fields=["terminal", "-started_at"], name="diagnostics_run_history"),
+        ]
+
+    def __str__(self) -> str:
+        return self.ref
+
+    @property
+    def symptom_title(self) -> str:
+        """What is wrong, in staff words of the active language; plain where nothing was checked."""
+        if self.flow_version is None:
+            return gettext("Reported without self-check")
+        return self.flow_version.flow.title.get(reader_language())
+
+    def answers(self) -> list[Answer]:
+        """The answers in the order of the walk."""
+        return [Answer(step.step_id, step.answer_id) for step in self.ordered_steps()]
+
+    def ordered_steps(self) -> list["DiagnosisStep"]:
+        """The walk's steps by position; uses a prefetch where there is one."""
+        return sorted(self.steps.all(), key=lambda step: step.position)
+
+
+class DiagnosisStep(models.Model):
+    """One answered step of a walk."""
+
+    run = models.ForeignKey(DiagnosisRun, on_delete=models.CASCADE, related_name="steps")
+    position = models.PositiveSmallIntegerField()
+    step_id = models.CharField(max_length=60)
+    answer_id = models.CharField(max_length=60)
+    answered_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            # A repeated tap cannot answer twice.
+            models.UniqueConstraint(fields=["run", "position"], name="diagnostics_step_position")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.position}. {self.step_id}: {self.answer_id}"
+
+
+def reader_language() -> str:
+    """`zh` or `en`: the key of the two-language texts in flow documents."""
+    return "zh" if (get_language() or "zh").startswith("zh") else "en"

@@ -1,0 +1,52 @@
+"""Sets of flows and runs."""
+
+from typing import TYPE_CHECKING, Self
+
+from django.db import models
+
+from merchants.querysets import merchant_ids_of
+from posdoctor.accounts.actor import Actor
+from posdoctor.accounts.roles import Role
+
+if TYPE_CHECKING:
+    from diagnostics.models import DiagnosisRun, FlowVersion
+
+
+class FlowVersionQuerySet(models.QuerySet["FlowVersion"]):
+    """Published flows. They hold no tenant's data."""
+
+    def published(self) -> Self:
+        """The current version of each symptom, the most frequent first."""
+        return self.filter(is_current=True).order_by("-share", "symptom")
+
+
+class DiagnosisRunQuerySet(models.QuerySet["DiagnosisRun"]):
+    """Walks through flows."""
+
+    def visible_to(self, actor: Actor) -> Self:
+        """Staff: own provider. Merchant: own terminals. Reporter: the run it proved."""
+        if actor.is_staff:
+            return self.filter(provider_id=actor.provider_id)
+        if actor.role == Role.MERCHANT:
+            return self.filter(terminal__store__merchant_id__in=merchant_ids_of(actor))
+        if actor.role == Role.REPORTER and actor.run_id is not None:
+            return self.filter(pk=actor.run_id, provider_id=actor.provider_id)
+        if actor.is_system:
+            return self.filter(provider_id=actor.provider_id) if actor.provider_id else self
+        return self.none()
+
+    def of_browser(self, browser_key: str) -> Self:
+        """Walks begun in the browser with this key; the newest first. Empty key: none."""
+        if not browser_key:
+            return self.none()
+        return self.filter(browser_key=browser_key).order_by("-pk")
+
+    def with_page_columns(self) -> Self:
+        """With what a step page shows."""
+        return self.select_related(
+            "flow_version", "terminal__model", "terminal__store", "terminal__provider"
+        )
+
+    def lock(self, pk: int) -> "DiagnosisRun":
+        """The row, locked until the transaction ends. Raises DoesNotExist."""
+        return self.select_for_update(of=("self",)).select_related("flow_version").get(pk=pk)

@@ -1,0 +1,7 @@
+"""Merchants, their stores, contacts and people."""
+
+from django.apps import AppConfig
+
+
+class MerchantsConfig(AppConfig):
+    name = "merchants"

@@ -1,0 +1,83 @@
+"""Sets of merchants, stores and contacts, each bounded by who asks."""
+
+from typing import TYPE_CHECKING, Self
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.expressions import RawSQL
+
+from posdoctor.accounts.actor import Actor
+from posdoctor.accounts.roles import Role
+
+if TYPE_CHECKING:
+    from merchants.models import Contact, Merchant, Store
+
+
+def merchant_ids_of(actor: Actor) -> "models.QuerySet[Merchant, int]":
+    """Ids of the merchants that a signed-in merchant belongs to; empty for everyone else.
+
+    SECURITY: a subquery, not a join: joins multiply rows and invite a forgotten distinct().
+    """
+    from merchants.models import Merchant  # noqa: PLC0415 - models import this module
+
+    ids = Merchant.objects.filter(memberships__user_id=actor.user_id).values_list("pk", flat=True)
+    if actor.role != Role.MERCHANT or actor.user_id is None:
+        return ids.none()
+    return ids
+
+
+class MerchantQuerySet(models.QuerySet["Merchant"]):
+    """Shops as contract partners."""
+
+    def visible_to(self, actor: Actor) -> Self:
+        """Staff: own provider. Merchant: memberships. Everyone else: nothing."""
+        if actor.is_staff:
+            return self.filter(provider_id=actor.provider_id)
+        if actor.role == Role.MERCHANT:
+            return self.filter(pk__in=merchant_ids_of(actor))
+        if actor.is_system:
+            return self.filter(provider_id=actor.provider_id) if actor.provider_id else self
+        return self.none()
+
+    def named_like(self, text: str) -> Self:
+        """Merchants whose name holds all words and Chinese pairs of `text`, by the index."""
+        match = RawSQL("merchants_merchant.name_tokens @@ pd_query(%s)", (text,))
+        return self.filter(match)
+
+    def with_list_columns(self) -> Self:
+        """With the numbers of stores, by name."""
+        return self.annotate(store_count=models.Count("stores")).order_by("name", "pk")
+
+
+class StoreQuerySet(models.QuerySet["Store"]):
+    """Places of business."""
+
+    def visible_to(self, actor: Actor) -> Self:
+        """Like the merchants they belong to."""
+        if actor.is_staff:
+            return self.filter(provider_id=actor.provider_id)
+        if actor.role == Role.MERCHANT:
+            return self.filter(merchant_id__in=merchant_ids_of(actor))
+        if actor.is_system:
+            return self.filter(provider_id=actor.provider_id) if actor.provider_id else self
+        return self.none()
+
+
+class ContactQuerySet(models.QuerySet["Contact"]):
+    """People of a merchant."""
+
+    def visible_to(self, actor: Actor) -> Self:
+        """Like the merchants they belong to."""
+        if actor.is_staff:
+            return self.filter(provider_id=actor.provider_id)
+        if actor.role == Role.MERCHANT:
+            return self.filter(merchant_id__in=merchant_ids_of(actor))
+        if actor.is_system:
+            return self.filter(provider_id=actor.provider_id) if actor.provider_id else self
+        return self.none()
+
+    def for_store(self, store_id: int) -> Self:
+        """Whom to call about this store, its own people before the merchant's."""
+        return self.filter(
+            Q(store_id=store_id) | Q(store__isnull=True, merchant__stores=store_id)
+        ).order_by(F("store_id").asc(nulls_last=True), "-is_primary", "pk")

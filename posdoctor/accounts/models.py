@@ -1,0 +1,143 @@
+"""Provider (the tenant), User (a person), Seat (a person's role in a provider), Team."""
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
+
+from posdoctor.accounts.querysets import ProviderQuerySet, SeatQuerySet, TeamQuerySet
+from posdoctor.accounts.roles import SEAT_ROLES, Role
+from posdoctor.core.fields import FreeCharField
+from posdoctor.core.refs import new_ref
+
+
+def user_ref() -> str:
+    """A fresh `U-` reference: what forms and addresses carry instead of the id."""
+    return new_ref("U", 8)
+
+
+def team_ref() -> str:
+    """A fresh `G-` reference."""
+    return new_ref("G", 6)
+
+
+class Provider(models.Model):
+    """A service provider: the tenant. Every tenant-owned row carries its id."""
+
+    slug = models.SlugField(unique=True, max_length=40)
+    name = FreeCharField(max_length=120)
+    name_en = FreeCharField(max_length=120, blank=True)
+    hotline = models.CharField(max_length=40)
+    time_zone = models.CharField(max_length=60, default="Asia/Shanghai")
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ProviderQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class UserManager(BaseUserManager["User"]):
+    """Finds people by address, whatever its case."""
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email__iexact=username or "")
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """A person who can sign in with `email`; without a password only by reset."""
+        user = self.model(email=self.normalize_email(email).lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+
+class User(AbstractBaseUser):
+    """A person who signs in by e-mail address. Roles are in seats and memberships."""
+
+    class Theme(models.TextChoices):
+        SYSTEM = "", _("Same as the device")
+        LIGHT = "light", _("Light")
+        DARK = "dark", _("Dark")
+
+    ref = models.CharField(max_length=12, default=user_ref, unique=True)
+    email = models.EmailField(unique=True)
+    name = FreeCharField(max_length=80)
+    language = models.CharField(max_length=10, default="zh-hans")
+    theme = models.CharField(max_length=5, blank=True, default="", choices=Theme.choices)
+    has_shortcuts = models.BooleanField(default=True)
+    is_operator = models.BooleanField(default=False)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects: ClassVar[UserManager] = UserManager()
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS = ["name"]
+
+    class Meta:
+        constraints = [
+            # Two accounts that differ by case would make sign-in ambiguous.
+            models.UniqueConstraint(Lower("email"), name="accounts_user_email_ci"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_full_name(self) -> str:
+        """For allauth's mails."""
+        return self.name
+
+
+class Team(models.Model):
+    """People who share a queue, for example the second line."""
+
+    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="teams")
+    ref = models.CharField(max_length=10, default=team_ref, unique=True)
+    name = FreeCharField(max_length=60)
+    name_en = FreeCharField(max_length=60, blank=True)
+
+    objects = TeamQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["provider", "name"], name="accounts_team_name"),
+            # Target of composite foreign keys: a ticket's team is of the ticket's provider.
+            models.UniqueConstraint(fields=["provider", "id"], name="accounts_team_tenant"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Seat(models.Model):
+    """One person's role inside one provider. A person may hold seats in several."""
+
+    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="seats")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="seats")
+    role = models.CharField(max_length=20, choices=[(r.value, r.label) for r in SEAT_ROLES])
+    teams = models.ManyToManyField(Team, related_name="seats", blank=True)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = SeatQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["provider", "user"], name="accounts_seat_once"),
+            models.CheckConstraint(
+                condition=models.Q(role__in=[r.value for r in SEAT_ROLES]),
+                name="accounts_seat_role",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id}@{self.provider_id}: {self.role}"
+
+    @property
+    def role_label(self) -> str:
+        """The role in the reader's language."""
+        return str(Role(self.role).label)

@@ -1,0 +1,49 @@
+"""Sets of people, seats and teams, each bounded by who asks."""
+
+from typing import TYPE_CHECKING, Self
+
+from django.db import models
+
+from posdoctor.accounts.actor import Actor
+from posdoctor.accounts.roles import Role
+
+if TYPE_CHECKING:
+    from posdoctor.accounts.models import Provider, Seat, Team
+
+
+class ProviderQuerySet(models.QuerySet["Provider"]):
+    """Tenants."""
+
+    def visible_to(self, actor: Actor) -> Self:
+        """The operator and the system see all; others their own."""
+        if actor.role == Role.OPERATOR or (actor.is_system and actor.provider_id is None):
+            return self
+        return self.filter(pk=actor.provider_id) if actor.provider_id else self.none()
+
+
+class SeatQuerySet(models.QuerySet["Seat"]):
+    """Roles of people inside providers."""
+
+    def visible_to(self, actor: Actor) -> Self:
+        """Colleagues of the own provider."""
+        if actor.is_staff or actor.role == Role.FIELD or actor.is_system:
+            return self.filter(provider_id=actor.provider_id)
+        return self.none()
+
+    def active(self) -> Self:
+        """Seats whose holder can sign in."""
+        return self.filter(is_active=True, user__is_active=True, provider__is_active=True)
+
+    def with_people(self) -> Self:
+        """In the order of a list of names."""
+        return self.select_related("user").order_by("user__name", "user_id")
+
+
+class TeamQuerySet(models.QuerySet["Team"]):
+    """Groups that share a queue."""
+
+    def visible_to(self, actor: Actor) -> Self:
+        """Teams of the own provider."""
+        if actor.is_staff or actor.role == Role.FIELD or actor.is_system:
+            return self.filter(provider_id=actor.provider_id)
+        return self.none()

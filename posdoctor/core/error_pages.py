@@ -1,0 +1,37 @@
+"""The one place that turns domain errors into answers of the web."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from posdoctor.core.errors import IllegalMoveError, NotAllowedError, TooManyTriesError
+
+
+class DomainErrorMiddleware:
+    """Maps domain errors that a view did not catch to pages: 403, 409 and 429."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Django calls this with what a view raised; None lets other errors go on."""
+        if isinstance(error, TooManyTriesError):
+            seconds = int(error.retry_after.total_seconds()) + 1
+            minutes = max(1, round(seconds / 60))
+            response = render(request, "429.html", {"minutes": minutes}, status=429)
+            response["Retry-After"] = str(seconds)
+            return response
+        if isinstance(error, NotAllowedError):
+            return render(request, "403.html", status=403)
+        if isinstance(error, IllegalMoveError):
+            return render(request, "409.html", {"current": error.current}, status=409)
+        return None
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """The page behind a stale or missing form token. `reason` is for logs only."""
+    return render(request, "csrf_failure.html", status=403)

@@ -1,0 +1,35 @@
+"""Model fields for what people type."""
+
+from typing import Any
+
+from django.db import models
+
+from posdoctor.core.scrub import scrub
+
+
+class _Scrubbed:
+    """Masks card data on every way into the database: save, update, bulk, filter.
+
+    SECURITY: the field is the gate, because an action can be forgotten and a column cannot.
+    """
+
+    attname: str
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:  # noqa: FBT001 - Django's signature
+        value = super().pre_save(model_instance, add)  # type: ignore[misc]
+        if isinstance(value, str):
+            value = scrub(value)
+            setattr(model_instance, self.attname, value)
+        return value
+
+    def get_prep_value(self, value: Any) -> Any:
+        value = super().get_prep_value(value)  # type: ignore[misc]
+        return scrub(value) if isinstance(value, str) else value
+
+
+class FreeTextField(_Scrubbed, models.TextField):  # type: ignore[type-arg]
+    """A text of any length that a person wrote."""
+
+
+class FreeCharField(_Scrubbed, models.CharField):  # type: ignore[type-arg]
+    """A short text that a person wrote: a name, a title, a file name."""

@@ -1,0 +1,54 @@
+"""Sets of terminals, bounded by who asks."""
+
+from typing import TYPE_CHECKING, Self
+
+from django.db import models
+from django.db.models import Q
+
+from merchants.querysets import merchant_ids_of
+from posdoctor.accounts.actor import Actor
+from posdoctor.accounts.roles import Role
+
+if TYPE_CHECKING:
+    from terminals.models import Terminal
+
+
+class TerminalQuerySet(models.QuerySet["Terminal"]):
+    """Machines."""
+
+    def visible_to(self, actor: Actor) -> Self:
+        """Staff: own provider. Field: terminals of the jobs given to them (by URL of the
+        ticket's panel, so nothing here). Merchant: memberships. Reporter: by sticker only.
+        """
+        if actor.is_staff:
+            return self.filter(provider_id=actor.provider_id)
+        if actor.role == Role.MERCHANT:
+            return self.filter(store__merchant_id__in=merchant_ids_of(actor))
+        if actor.is_system:
+            return self.filter(provider_id=actor.provider_id) if actor.provider_id else self
+        return self.none()
+
+    def by_sticker(self, code: str) -> Self:
+        """The machine behind a sticker: what a passer-by may open. `code` is clean."""
+        return self.filter(sticker_code=code, provider__is_active=True)
+
+    def lock(self, pk: int) -> "Terminal":
+        """The row, locked until the transaction ends. Raises DoesNotExist."""
+        return self.select_for_update(of=("self",)).get(pk=pk)
+
+    def matching(self, text: str) -> Self:
+        """By reference, serial (any part), terminal number or sticker code."""
+        from terminals.models import TerminalNumber  # noqa: PLC0415 - models import this module
+
+        typed = text.strip().upper()
+        numbered = TerminalNumber.objects.filter(number=typed).values("terminal_id")
+        return self.filter(
+            Q(ref=typed)
+            | Q(sticker_code=typed)
+            | Q(serial__contains=typed)
+            | Q(pk__in=numbered)
+        )
+
+    def with_list_columns(self) -> Self:
+        """With model, store and merchant, by serial."""
+        return self.select_related("model", "store__merchant").order_by("serial", "pk")

@@ -1,0 +1,15 @@
+"""Addresses of terminals at the desk."""
+
+from django.urls import path
+
+from terminals import views
+
+app_name = "terminals"
+urlpatterns = [
+    path("desk/terminals/", views.index, name="list"),
+    path("desk/terminals/<ref>/", views.page, name="terminal"),
+    path("desk/terminals/<ref>/release", views.release, name="release"),
+    path("desk/terminals/<ref>/stop", views.stop, name="stop"),
+    path("desk/terminals/<ref>/move", views.move, name="move"),
+    path("desk/terminals/<ref>/sticker", views.replace_sticker, name="replace_sticker"),
+]

@@ -1,0 +1,16 @@
+"""Settings of the test run: production's, with what a test needs changed."""
+
+import os
+import tempfile
+
+os.environ.setdefault("SECRET_KEY", "only-for-tests-7Yq2Zr8Wm4Ks6Tn1Vb3Xc5Lp9Jh0Gf")
+os.environ.setdefault("POSDOCTOR_LOCAL", "true")
+
+from posdoctor.settings import *  # noqa: E402, F403
+from posdoctor.settings import POST_OFFICE  # noqa: E402
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+MEDIA_ROOT = tempfile.mkdtemp(prefix="posdoctor-test-media-")
+CELERY_TASK_ALWAYS_EAGER = True
+POST_OFFICE = {**POST_OFFICE, "CELERY_ENABLED": False}
+PUBLIC_URL = "http://127.0.0.1:8000"

@@ -1,0 +1,168 @@
+"""Sets of tickets and their parts, each bounded by who asks."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Self
+
+from django.db import models
+from django.db.models import Q
+
+from merchants.models import Contact, Merchant
+from merchants.querysets import merchant_ids_of
+from posdoctor.accounts.actor import Actor
+from posdoctor.accounts.roles import Role
+from terminals.models import Terminal
+from tickets.lifecycle import CLOSE_AFTER_SILENCE, WORKING, TicketStatus
+
+if TYPE_CHECKING:
+    from tickets.models import Attachment, Message, Ticket, TicketEvent
+
+# Ids looked up before the ticket query: an IN list of ids can use each index of the OR,
+# a subquery inside an OR cannot.
+_MATCH_LIMIT = 500
+
+
+class TicketQuerySet(models.QuerySet["Ticket"]):
+    """Reports and the work on them."""
+
+    def visible_to(self, actor: Actor) -> Self:
+        """Staff: own provider. Field: own jobs. Merchant: memberships. Reporter: the one
+        ticket it proved. System: explicit. Everyone else: nothing.
+        """
+        if actor.is_staff:
+            return self.filter(provider_id=actor.provider_id)
+        if actor.role == Role.FIELD and actor.provider_id:
+            return self.filter(provider_id=actor.provider_id, assignee_id=actor.user_id)
+        if actor.role == Role.MERCHANT:
+            return self.filter(merchant_id__in=merchant_ids_of(actor))
+        if actor.role == Role.REPORTER and actor.ticket_id is not None:
+            return self.filter(pk=actor.ticket_id, provider_id=actor.provider_id)
+        if actor.is_system:
+            return self.filter(provider_id=actor.provider_id) if actor.provider_id else self
+        return self.none()
+
+    def by_track_token(self, token: str) -> Self:
+        """The ticket behind a status link; the view still asks for proof."""
+        return self.filter(track_token=token, provider__is_active=True)
+
+    def lock(self, pk: int) -> "Ticket":
+        """The row, locked until the transaction ends. Raises DoesNotExist."""
+        return self.select_for_update(of=("self",)).get(pk=pk)
+
+    def working(self) -> Self:
+        """Not resolved, closed, cancelled or merged."""
+        return self.filter(status__in=WORKING)
+
+    def of_user(self, user_id: int | None) -> Self:
+        """Owned by this person."""
+        return self.filter(assignee_id=user_id)
+
+    def unassigned(self) -> Self:
+        """Nobody owns them, whatever the team."""
+        return self.filter(assignee__isnull=True)
+
+    def waiting(self) -> Self:
+        """Their work is stopped until somebody else answers."""
+        return self.filter(status__in=[TicketStatus.WAIT_MERCHANT, TicketStatus.WAIT_VENDOR])
+
+    def silent_since_resolved(self, now: datetime) -> Self:
+        """Resolved, and the merchant said nothing for 72 hours: to be closed."""
+        return self.filter(
+            status=TicketStatus.RESOLVED, resolved_at__lte=now - CLOSE_AFTER_SILENCE
+        )
+
+    def reminder_due(self, now: datetime) -> Self:
+        """Waiting tickets whose reminder has come."""
+        return self.filter(remind_at__lte=now)
+
+    def matching(self, text: str, actor: Actor) -> Self:
+        """By reference, serial, terminal number, sticker, phone or merchant name.
+
+        `text` is as typed. Call on a set that is already bounded by `visible_to(actor)`.
+        """
+        typed = text.strip()
+        if not typed:
+            return self.none()
+        terminals = Terminal.objects.visible_to(actor).matching(typed)
+        merchants = Merchant.objects.visible_to(actor).named_like(typed)
+        found = (
+            Q(ref=typed.upper())
+            | Q(terminal_id__in=list(terminals.values_list("pk", flat=True)[:_MATCH_LIMIT]))
+            | Q(merchant_id__in=list(merchants.values_list("pk", flat=True)[:_MATCH_LIMIT]))
+        )
+        digits = "".join(character for character in typed if character.isdigit())
+        if len(digits) >= 4 and len(digits) >= len(typed.replace(" ", "").replace("-", "")) - 1:
+            contacts = Contact.objects.visible_to(actor).filter(phone__contains=digits)
+            found |= Q(contact_phone__contains=digits) | Q(
+                merchant_id__in=list(contacts.values_list("merchant_id", flat=True)[:_MATCH_LIMIT])
+            )
+        return self.filter(found)
+
+    def with_list_columns(self) -> Self:
+        """With everything that a row of a list shows: no query per row."""
+        return self.select_related(
+            "merchant", "store", "terminal__model", "assignee", "team", "run"
+        ).annotate(
+            attachment_count=models.Count(
+                "attachments", filter=Q(attachments__message__isnull=False), distinct=True
+            ),
+            step_count=models.Count("run__steps", distinct=True),
+        )
+
+    def inbox_order(self) -> Self:
+        """What needs a person first: attention, then priority, then age."""
+        rank = models.Case(
+            models.When(priority="urgent", then=0),
+            models.When(priority="high", then=1),
+            models.When(priority="normal", then=2),
+            default=3,
+        )
+        return self.order_by(
+            models.Case(models.When(attention_at__isnull=False, then=0), default=1),
+            rank,
+            "opened_at",
+            "pk",
+        )
+
+
+class MessageQuerySet(models.QuerySet["Message"]):
+    """The conversation."""
+
+    def visible_to(self, actor: Actor) -> Self:
+        """Notes are for staff and field engineers only.
+
+        SECURITY: everything that shows messages to a merchant goes through here.
+        """
+        from tickets.models import Ticket  # noqa: PLC0415 - models import this module
+
+        mine = self.filter(ticket_id__in=Ticket.objects.visible_to(actor).values("pk"))
+        if actor.is_staff or actor.role == Role.FIELD or actor.is_system:
+            return mine
+        return mine.exclude(kind="note")
+
+
+class TicketEventQuerySet(models.QuerySet["TicketEvent"]):
+    """The time line. Staff only: a merchant's stages are worked out from the ticket."""
+
+    def visible_to(self, actor: Actor) -> Self:
+        from tickets.models import Ticket  # noqa: PLC0415 - models import this module
+
+        if not (actor.is_staff or actor.role == Role.FIELD or actor.is_system):
+            return self.none()
+        return self.filter(ticket_id__in=Ticket.objects.visible_to(actor).values("pk"))
+
+
+class AttachmentQuerySet(models.QuerySet["Attachment"]):
+    """Photos and files."""
+
+    def visible_to(self, actor: Actor) -> Self:
+        """Like the message they hang on; those of a draft only to the browser that owns it."""
+        from tickets.models import Ticket  # noqa: PLC0415 - models import this module
+
+        own = self.filter(ticket_id__in=Ticket.objects.visible_to(actor).values("pk"))
+        if not (actor.is_staff or actor.role == Role.FIELD or actor.is_system):
+            own = own.exclude(message__kind="note")
+        if actor.role == Role.REPORTER and actor.run_id is not None:
+            return own | self.filter(
+                draft__run_id=actor.run_id, provider_id=actor.provider_id, ticket__isnull=True
+            )
+        return own
