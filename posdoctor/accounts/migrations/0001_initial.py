@@ -2,6 +2,7 @@
 
 import django.db.models.deletion
 import django.db.models.functions.text
+import posdoctor.accounts.models
 import posdoctor.core.fields
 from django.conf import settings
 from django.db import migrations, models
@@ -34,6 +35,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('password', models.CharField(max_length=128, verbose_name='password')),
                 ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
+                ('ref', models.CharField(default=posdoctor.accounts.models.user_ref, max_length=12, unique=True)),
                 ('email', models.EmailField(max_length=254, unique=True)),
                 ('name', posdoctor.core.fields.FreeCharField(max_length=80)),
                 ('language', models.CharField(default='zh-hans', max_length=10)),
@@ -51,6 +53,7 @@ class Migration(migrations.Migration):
             name='Team',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('ref', models.CharField(default=posdoctor.accounts.models.team_ref, max_length=10, unique=True)),
                 ('name', posdoctor.core.fields.FreeCharField(max_length=60)),
                 ('name_en', posdoctor.core.fields.FreeCharField(blank=True, max_length=60)),
                 ('provider', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='teams', to='accounts.provider')),
