@@ -1,6 +1,31 @@
-"""All addresses. Paths for people end without a slash only where a sticker or mail has them."""
+"""All addresses. Paths that stickers and mails carry end without a slash."""
 
+from allauth.account import views as account
 from django.urls import include, path
+
+# Only what is used of allauth: no self-registration, no own management of addresses.
+ACCOUNT = [
+    path("sign-in/", account.login, name="account_login"),
+    path("sign-out/", account.logout, name="account_logout"),
+    # Closed by the adapter; allauth's sign-in page asks for the name.
+    path("sign-up/", account.signup, name="account_signup"),
+    path("inactive/", account.account_inactive, name="account_inactive"),
+    path("confirm/", account.reauthenticate, name="account_reauthenticate"),
+    path("password/", account.password_change, name="account_change_password"),
+    path("password/set/", account.password_set, name="account_set_password"),
+    path("reset/", account.password_reset, name="account_reset_password"),
+    path("reset/sent/", account.password_reset_done, name="account_reset_password_done"),
+    path(
+        "reset/<uidb36>-<key>/",
+        account.password_reset_from_key,
+        name="account_reset_password_from_key",
+    ),
+    path(
+        "reset/done/",
+        account.password_reset_from_key_done,
+        name="account_reset_password_from_key_done",
+    ),
+]
 
 urlpatterns = [
     path("", include("posdoctor.core.urls")),
@@ -9,5 +34,5 @@ urlpatterns = [
     path("", include("terminals.urls")),
     path("", include("diagnostics.urls")),
     path("", include("tickets.urls")),
-    path("", include("allauth.urls")),
+    path("account/", include(ACCOUNT)),
 ]

@@ -1,0 +1,288 @@
+"""Every route as every persona, against an explicit table. An unclassified route fails."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from django.http import HttpResponse
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from merchants.models import Store
+from posdoctor.core import browser
+from terminals.models import Terminal
+from tests.builders import make_message, make_run, make_team, make_ticket
+from tests.conftest import Persona
+from tickets.models import Attachment, Ticket
+
+PERSONAS = [
+    "anonymous", "merchant", "other_merchant", "desk", "field", "supervisor", "administrator",
+    "outsider", "operator",
+]  # fmt: skip
+
+# What a persona may get. `ok` is any answer of the page itself: shown, done (303), refused
+# with a form (422) or with the current state (409).
+OK, LOGIN, HIDDEN, FORBIDDEN = "ok", "login", "404", "403"
+
+
+def rule(**exceptions: str) -> dict[str, str]:
+    """Everyone gets `others`, the named personas something else."""
+    others = exceptions.pop("others")
+    return {name: exceptions.get(name, others) for name in PERSONAS}
+
+
+PUBLIC = rule(others=OK)
+# The public side of one report: whoever has no proof sees the locked door, which is `ok`
+# (it shows nothing); what hangs on it is hidden.
+PROVEN = rule(others=HIDDEN, merchant=OK)
+SIGNED_IN = rule(others=OK, anonymous=LOGIN)
+# Staff pages without an object: each sees its own provider.
+STAFF = rule(others=OK, anonymous=LOGIN, merchant=HIDDEN, other_merchant=HIDDEN, operator=HIDDEN)
+DESK = STAFF | {"field": HIDDEN}
+# Staff pages of one object of our provider; the field engineer has this job.
+OURS = STAFF | {"outsider": HIDDEN}
+OURS_DESK = OURS | {"field": HIDDEN}
+OURS_DESK_DEED = OURS | {"field": FORBIDDEN}
+OURS_LEADS_DEED = OURS_DESK | {"desk": FORBIDDEN}
+ADMINISTRATOR = rule(others=HIDDEN, anonymous=LOGIN, administrator=OK)
+OPERATOR = rule(others=HIDDEN, anonymous=LOGIN, operator=OK)
+MERCHANT = rule(others=HIDDEN, anonymous=LOGIN, merchant=OK, other_merchant=OK)
+
+GET, POST = "GET", "POST"
+TABLE: dict[str, dict[str, dict[str, str]]] = {
+    "core:healthz": {GET: PUBLIC},
+    "core:readyz": {GET: PUBLIC},
+    "core:help": {GET: PUBLIC},
+    "core:privacy": {GET: PUBLIC},
+    "core:style": {GET: STAFF},
+    "accounts:home": {GET: PUBLIC},
+    "accounts:me": {GET: SIGNED_IN, POST: SIGNED_IN},
+    "accounts:theme": {POST: SIGNED_IN},
+    "accounts:choose_seat": {POST: SIGNED_IN},
+    "accounts:users": {GET: ADMINISTRATOR},
+    "accounts:invite": {GET: ADMINISTRATOR, POST: ADMINISTRATOR},
+    "accounts:person": {GET: ADMINISTRATOR, POST: ADMINISTRATOR},
+    "accounts:teams": {GET: ADMINISTRATOR, POST: ADMINISTRATOR},
+    "accounts:team": {GET: ADMINISTRATOR, POST: ADMINISTRATOR},
+    "accounts:providers": {GET: OPERATOR},
+    "accounts:new_provider": {GET: OPERATOR, POST: OPERATOR},
+    "merchants:list": {GET: DESK},
+    "merchants:merchant": {GET: OURS_DESK},
+    "terminals:list": {GET: DESK},
+    "terminals:terminal": {GET: OURS_DESK},
+    "terminals:release": {POST: OURS_LEADS_DEED},
+    "terminals:stop": {POST: OURS_DESK},
+    "terminals:move": {POST: OURS_DESK},
+    "terminals:replace_sticker": {POST: OURS_DESK},
+    "diagnostics:find": {GET: PUBLIC, POST: PUBLIC},
+    "diagnostics:sticker": {GET: PUBLIC},
+    "diagnostics:start": {GET: PUBLIC},
+    "diagnostics:start_slash": {GET: PUBLIC},
+    "diagnostics:more": {GET: PUBLIC},
+    "diagnostics:begin": {POST: PUBLIC},
+    "diagnostics:step": {GET: PUBLIC, POST: PUBLIC},
+    "diagnostics:fixed": {GET: PUBLIC, POST: PUBLIC},
+    "diagnostics:stopped": {GET: PUBLIC},
+    "diagnostics:unsolved": {GET: PUBLIC},
+    "tickets:report": {GET: PUBLIC, POST: PUBLIC},
+    "tickets:report_check": {GET: PUBLIC, POST: PUBLIC},
+    "tickets:report_drop_photo": {POST: PUBLIC},
+    "tickets:track": {GET: PUBLIC},
+    "tickets:track_unlock": {POST: PUBLIC},
+    "tickets:track_words": {POST: PROVEN},
+    "tickets:track_confirm": {POST: PROVEN},
+    "tickets:track_still_broken": {POST: PROVEN},
+    "tickets:track_cancel": {POST: PROVEN},
+    "tickets:track_file": {GET: PROVEN},
+    "tickets:mine": {GET: MERCHANT},
+    "tickets:inbox": {GET: STAFF},
+    "tickets:queue": {GET: STAFF},
+    "tickets:search": {GET: STAFF},
+    "tickets:new": {GET: DESK},
+    "tickets:new_start": {GET: OURS_DESK, POST: OURS_DESK},
+    "tickets:new_step": {GET: OURS_DESK, POST: OURS_DESK},
+    "tickets:new_report": {GET: OURS_DESK, POST: OURS_DESK},
+    "tickets:ticket": {GET: OURS},
+    "tickets:reply": {POST: OURS},
+    "tickets:note": {POST: OURS},
+    "tickets:take": {POST: OURS_DESK_DEED},
+    "tickets:assign": {POST: OURS_DESK_DEED},
+    "tickets:wait": {POST: OURS_DESK_DEED},
+    "tickets:resume": {POST: OURS_DESK_DEED},
+    "tickets:dispatch": {POST: OURS},
+    "tickets:arrive": {POST: OURS},
+    "tickets:leave": {POST: OURS},
+    "tickets:resolve": {POST: OURS},
+    "tickets:reopen": {POST: OURS_DESK_DEED},
+    "tickets:cancel": {POST: OURS_DESK_DEED},
+    "tickets:merge": {POST: OURS_DESK_DEED},
+    "tickets:priority": {POST: OURS_DESK_DEED},
+    "tickets:reveal": {POST: OURS},
+    "tickets:print": {GET: OURS},
+    "tickets:file": {GET: OURS},
+    "tickets:of_terminal": {GET: OURS_DESK},
+    "tickets:of_merchant": {GET: OURS_DESK},
+}
+
+# allauth's pages: what a visitor who is not signed in gets.
+ALLAUTH = {
+    "account_login": 200,
+    "account_logout": 302,
+    "account_reset_password": 200,
+    "account_reset_password_done": 200,
+    "account_reset_password_from_key": 200,
+    "account_reset_password_from_key_done": 200,
+    "account_change_password": 302,
+    "account_set_password": 302,
+    "account_inactive": 200,
+    "account_signup": 200,
+    "account_reauthenticate": 302,
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """One ticket of our provider with everything that hangs on it."""
+
+    terminal: Terminal
+    store: Store
+    ticket: Ticket
+    attachment: Attachment
+    field_seat_user: str
+    team: str
+    run: str
+
+
+@pytest.fixture
+def world(terminal: Terminal, field: Persona) -> World:
+    assert terminal.store is not None
+    assert field.user is not None
+    ticket = make_ticket(terminal, assignee=field.user, status="open")
+    message = make_message(ticket)
+    attachment = Attachment.objects.create(
+        provider=ticket.provider, ticket=ticket, message=message, name="屏幕.txt",
+        content_type="text/plain", extension=".txt", size=2, sha256="0" * 64,
+        created_at=ticket.opened_at,
+    )  # fmt: skip
+    attachment.file.save("x.txt", __import__("io").BytesIO(b"ok"))
+    return World(
+        terminal=terminal,
+        store=terminal.store,
+        ticket=ticket,
+        attachment=attachment,
+        field_seat_user=field.user.ref,
+        team=make_team(ticket.provider).ref,
+        run=make_run(terminal, "network_down").ref,
+    )
+
+
+def arguments(name: str, world: World) -> dict[str, object]:
+    """Path parts of a route, all pointing at objects of our provider."""
+    app, _, short = name.partition(":")
+    if app == "diagnostics" and short != "find":
+        parts: dict[str, object] = {"code": world.terminal.sticker_code}
+        if short in {"begin", "step"}:
+            parts["symptom"] = "network_down"
+        return parts | ({"number": 1} if short == "step" else {})
+    if short.startswith("report"):
+        key = {"key": "nothing"} if short == "report_drop_photo" else {}
+        return {"code": world.terminal.sticker_code, **key}
+    if short.startswith("track"):
+        key = {"key": world.attachment.key} if short == "track_file" else {}
+        return {"token": world.ticket.track_token, **key}
+    special: dict[str, dict[str, object]] = {
+        "tickets:queue": {"view": "all"},
+        "tickets:new_start": {"terminal_ref": world.terminal.ref},
+        "tickets:new_step": {"run_ref": world.run},
+        "tickets:new_report": {"run_ref": world.run},
+        "tickets:file": {"ref": world.ticket.ref, "key": world.attachment.key},
+        "tickets:of_terminal": {"terminal_ref": world.terminal.ref},
+        "tickets:of_merchant": {"merchant_ref": world.store.merchant.ref},
+        "merchants:merchant": {"ref": world.store.merchant.ref},
+        "accounts:person": {"ref": world.field_seat_user},
+        "accounts:team": {"ref": world.team},
+    }
+    if name in special:
+        return special[name]
+    if app == "terminals" and short != "list":
+        return {"ref": world.terminal.ref}
+    plain = {"inbox", "search", "new", "mine"}
+    return {"ref": world.ticket.ref} if app == "tickets" and short not in plain else {}
+
+
+def routes() -> list[str]:
+    """Names of all routes, as `reverse` takes them."""
+    found: list[str] = []
+
+    def walk(resolver: URLResolver, prefix: str) -> None:
+        for entry in resolver.url_patterns:
+            if isinstance(entry, URLResolver):
+                space = f"{entry.namespace}:" if entry.namespace else ""
+                walk(entry, prefix + space)
+            elif isinstance(entry, URLPattern):
+                found.append(prefix + (entry.name or str(entry.pattern)))
+
+    walk(get_resolver(), "")
+    return found
+
+
+def outcome(response: HttpResponse) -> str:
+    """The answer as a word of the table."""
+    location = response.headers.get("Location", "")
+    if response.status_code == 302 and location.startswith("/account/sign-in"):
+        return LOGIN
+    if response.status_code in {200, 302, 303, 409, 422}:
+        return OK
+    return str(response.status_code)
+
+
+def test_every_route_is_classified():
+    assert set(routes()) - set(ALLAUTH) == set(TABLE)
+    assert set(ALLAUTH) <= set(routes())
+
+
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [(name, method) for name, methods in TABLE.items() for method in methods],
+)
+def test_route_by_persona(
+    name: str, method: str, world: World, request: pytest.FixtureRequest,
+    django_capture_on_commit_callbacks: Callable[..., object],
+):  # fmt: skip
+    url = reverse(name, kwargs=arguments(name, world))
+    wanted = TABLE[name][method]
+    got = {}
+    for persona in PERSONAS:
+        client = request.getfixturevalue(persona).client
+        response = client.get(url) if method == GET else client.post(url, {})
+        got[persona] = outcome(response)
+        assert response.status_code < 500
+    assert got == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [(name, method) for name in TABLE for method in (GET, POST) if method not in TABLE[name]],
+)
+def test_other_methods_do_not_exist(name: str, method: str, world: World, administrator: Persona, operator: Persona, merchant: Persona):  # fmt: skip
+    url = reverse(name, kwargs=arguments(name, world))
+    for persona in (administrator, operator, merchant):
+        answer = persona.client.get(url) if method == GET else persona.client.post(url, {})
+        assert answer.status_code in {404, 405}, persona.name
+
+
+@pytest.mark.parametrize("name", sorted(ALLAUTH))
+def test_account_pages_for_a_visitor(name: str, anonymous: Persona):
+    keys: dict[str, dict[str, object]] = {
+        "account_reset_password_from_key": {"uidb36": "1", "key": "bad-key"},
+    }
+    url = reverse(name, kwargs=keys.get(name, {}))
+    assert anonymous.client.get(url).status_code == ALLAUTH[name]
+
+
+def test_cookie_of_another_browser_proves_nothing(world: World, anonymous: Persona):
+    anonymous.client.cookies[browser.COOKIE] = "forged"
+    page = anonymous.client.get(reverse("tickets:track", args=[world.ticket.track_token]))
+    words = page.content.decode()
+    assert world.ticket.ref not in words
+    assert world.ticket.title not in words
+    assert world.store.name not in words
