@@ -136,7 +136,5 @@ def _settle(actor: Actor, run: DiagnosisRun, now: datetime) -> None:
         }
         run.finished_at = now
         if result.kind == "stop_use":
-            terminal_actions.stop(
-                actor, terminal_id=run.terminal_id, cause=result.advice, now=now
-            )
+            terminal_actions.stop(actor, terminal_id=run.terminal_id, cause=result.advice, now=now)
     run.save(update_fields=["state", "outcome", "finished_at"])

@@ -37,9 +37,7 @@ class Merchant(models.Model):
     ref = models.CharField(max_length=10, default=merchant_ref)
     number = models.CharField(max_length=15, validators=[RegexValidator(r"^\d{15}$")])
     name = FreeCharField(max_length=120)
-    fee_class = models.CharField(
-        max_length=20, choices=FeeClass.choices, default=FeeClass.STANDARD
-    )
+    fee_class = models.CharField(max_length=20, choices=FeeClass.choices, default=FeeClass.STANDARD)
     created_at = models.DateTimeField(auto_now_add=True)
     # Words and Chinese pairs of the name; the database keeps it true, whoever writes.
     name_tokens = models.GeneratedField(

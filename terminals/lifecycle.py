@@ -15,13 +15,24 @@ class TerminalState(models.TextChoices):
 
 
 MOVES: dict[TerminalState, frozenset[TerminalState]] = {
-    TerminalState.IN_STOCK: frozenset({TerminalState.ACTIVE, TerminalState.IN_REPAIR, TerminalState.RETIRED}),
+    TerminalState.IN_STOCK: frozenset(
+        {TerminalState.ACTIVE, TerminalState.IN_REPAIR, TerminalState.RETIRED}
+    ),
     TerminalState.ACTIVE: frozenset(
-        {TerminalState.STOPPED, TerminalState.IN_REPAIR, TerminalState.IN_STOCK, TerminalState.RETIRED}
+        {
+            TerminalState.STOPPED,
+            TerminalState.IN_REPAIR,
+            TerminalState.IN_STOCK,
+            TerminalState.RETIRED,
+        }
     ),
     # SECURITY: a stopped terminal goes back to active only by a release with a reason.
-    TerminalState.STOPPED: frozenset({TerminalState.ACTIVE, TerminalState.IN_REPAIR, TerminalState.RETIRED}),
-    TerminalState.IN_REPAIR: frozenset({TerminalState.IN_STOCK, TerminalState.ACTIVE, TerminalState.RETIRED}),
+    TerminalState.STOPPED: frozenset(
+        {TerminalState.ACTIVE, TerminalState.IN_REPAIR, TerminalState.RETIRED}
+    ),
+    TerminalState.IN_REPAIR: frozenset(
+        {TerminalState.IN_STOCK, TerminalState.ACTIVE, TerminalState.RETIRED}
+    ),
     TerminalState.RETIRED: frozenset(),
 }
 

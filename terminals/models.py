@@ -1,13 +1,11 @@
 """TerminalModel (catalogue, shared), Terminal (one machine), its numbers and history."""
 
-from typing import Any
-
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.core.validators import RegexValidator
 from django.db import models
-from django.utils.translation import gettext_lazy as _
 from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
 
 from merchants.models import Store
 from posdoctor.accounts.models import Provider

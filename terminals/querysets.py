@@ -43,10 +43,7 @@ class TerminalQuerySet(models.QuerySet["Terminal"]):
         typed = text.strip().upper()
         numbered = TerminalNumber.objects.filter(number=typed).values("terminal_id")
         return self.filter(
-            Q(ref=typed)
-            | Q(sticker_code=typed)
-            | Q(serial__contains=typed)
-            | Q(pk__in=numbered)
+            Q(ref=typed) | Q(sticker_code=typed) | Q(serial__contains=typed) | Q(pk__in=numbered)
         )
 
     def with_list_columns(self) -> Self:

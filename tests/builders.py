@@ -117,7 +117,10 @@ def make_run(terminal: Terminal, symptom: str | None = None, **fields: Any) -> D
     version = FlowVersion.objects.published().get(symptom=symptom) if symptom else None
     defaults: dict[str, Any] = {"state": "running" if version else "direct", "started_at": T0}
     return DiagnosisRun.objects.create(
-        provider=terminal.provider, terminal=terminal, flow_version=version, **{**defaults, **fields}
+        provider=terminal.provider,
+        terminal=terminal,
+        flow_version=version,
+        **{**defaults, **fields},
     )
 
 
@@ -141,7 +144,9 @@ def make_ticket(terminal: Terminal | None = None, **fields: Any) -> Ticket:
         ended = {"resolved_at": T0, "cause": "other", "certainty": "sure"}
         values = {**ended, "fixed_by": "desk", "proof": "sign_in", **values}
     if values.get("status") in {"wait_merchant", "wait_vendor"}:
-        values.setdefault("wait_for", "merchant" if values["status"] == "wait_merchant" else "maker")
+        values.setdefault(
+            "wait_for", "merchant" if values["status"] == "wait_merchant" else "maker"
+        )
     return Ticket.objects.create(
         provider=terminal.provider,
         merchant=store.merchant,

@@ -10,11 +10,11 @@ from django.conf import settings
 from django.core.cache import cache
 from django.core.management import call_command
 from django.test import Client
+from posdoctor.core.translations import compile_catalogue
 
 from diagnostics.models import FlowVersion
 from posdoctor.accounts.models import Provider, Seat, User
 from posdoctor.accounts.roles import Role
-from posdoctor.core.translations import compile_catalogue
 from terminals.models import Terminal
 from tests.builders import (
     make_contact,

@@ -6,8 +6,8 @@ import tempfile
 os.environ.setdefault("SECRET_KEY", "only-for-tests-7Yq2Zr8Wm4Ks6Tn1Vb3Xc5Lp9Jh0Gf")
 os.environ.setdefault("POSDOCTOR_LOCAL", "true")
 
-from posdoctor.settings import *  # noqa: E402, F403
-from posdoctor.settings import POST_OFFICE  # noqa: E402
+from posdoctor.settings import *  # noqa: F403
+from posdoctor.settings import POST_OFFICE
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 MEDIA_ROOT = tempfile.mkdtemp(prefix="posdoctor-test-media-")

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from django.core.files.base import ContentFile
 from django.db import transaction
 from django.utils import translation
+from posdoctor.core.uploads import CleanFile
 
 from diagnostics.models import DiagnosisRun
 from posdoctor.accounts.actor import Actor, system
@@ -16,7 +17,6 @@ from posdoctor.accounts.roles import STAFF_ROLES, Role
 from posdoctor.core.errors import DomainError, IllegalMoveError
 from posdoctor.core.refs import create_with_ref
 from posdoctor.core.scrub import scrub
-from posdoctor.core.uploads import CleanFile
 from terminals.lifecycle import TerminalState
 from terminals.models import Terminal
 from tickets.events import EventKind
@@ -582,9 +582,24 @@ def _save(ticket: Ticket, now: datetime, *, words: str = "") -> None:
         ticket.last_words = words[:200]
     ticket.save(
         update_fields=[
-            "status", "priority", "assignee", "team", "wait_for", "remind_at", "attention_at",
-            "first_reply_at", "last_activity_at", "last_words", "resolved_at", "closed_at",
-            "reopened_count", "cause", "certainty", "fixed_by", "proof", "resolution_note",
+            "status",
+            "priority",
+            "assignee",
+            "team",
+            "wait_for",
+            "remind_at",
+            "attention_at",
+            "first_reply_at",
+            "last_activity_at",
+            "last_words",
+            "resolved_at",
+            "closed_at",
+            "reopened_count",
+            "cause",
+            "certainty",
+            "fixed_by",
+            "proof",
+            "resolution_note",
             "merged_into",
         ]
     )

@@ -26,9 +26,7 @@ class TicketStatus(models.TextChoices):
 
 
 _S = TicketStatus
-WORKING = frozenset(
-    {_S.NEW, _S.OPEN, _S.WAIT_MERCHANT, _S.WAIT_VENDOR, _S.DISPATCHED, _S.ON_SITE}
-)
+WORKING = frozenset({_S.NEW, _S.OPEN, _S.WAIT_MERCHANT, _S.WAIT_VENDOR, _S.DISPATCHED, _S.ON_SITE})
 ENDED = frozenset({_S.RESOLVED, _S.CLOSED, _S.CANCELLED, _S.MERGED})
 
 MERCHANT_WORDS = {

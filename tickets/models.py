@@ -1,7 +1,6 @@
 """Ticket, its events, conversation and attachments, and the draft of a report."""
 
 import secrets
-from typing import Any
 
 from django.contrib.postgres.indexes import GinIndex
 from django.core.files.storage import storages
@@ -76,9 +75,7 @@ class Ticket(models.Model):
     title = FreeCharField(max_length=160)
     source = models.CharField(max_length=10, choices=Source.choices)
     language = models.CharField(max_length=10, default="zh-hans")
-    status = models.CharField(
-        max_length=14, choices=TicketStatus.choices, default=TicketStatus.NEW
-    )
+    status = models.CharField(max_length=14, choices=TicketStatus.choices, default=TicketStatus.NEW)
     priority = models.CharField(max_length=8, choices=Priority.choices)
     impact = models.CharField(max_length=4, choices=Impact.choices)
     terminals_down = models.PositiveSmallIntegerField(default=1)

@@ -3,15 +3,17 @@
 from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
+from django.apps import apps as django_apps
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 
 from merchants.models import Contact, Merchant
 from merchants.querysets import merchant_ids_of
 from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.roles import Role
 from terminals.models import Terminal
-from tickets.lifecycle import CLOSE_AFTER_SILENCE, WORKING, TicketStatus
+from tickets.lifecycle import CLOSE_AFTER_SILENCE, ENDED, WORKING, TicketStatus
 
 if TYPE_CHECKING:
     from tickets.models import Attachment, Message, Ticket, TicketEvent
@@ -19,6 +21,29 @@ if TYPE_CHECKING:
 # Ids looked up before the ticket query: an IN list of ids can use each index of the OR,
 # a subquery inside an OR cannot.
 _MATCH_LIMIT = 500
+
+# Headings of the inbox, in their order.
+GROUPS = ("attention", "new", "open", "waiting", "resolved", "ended")
+
+
+def _rank() -> models.Case:
+    """Urgent first."""
+    names = ["urgent", "high", "normal"]
+    whens = [models.When(priority=name, then=place) for place, name in enumerate(names)]
+    return models.Case(*whens, default=len(names))
+
+
+def _count_of(model: str, column: str, of: str) -> Coalesce:
+    """How many rows of `model` (its label) point at this one: a column, worked out per row shown."""
+    rows = (
+        django_apps.get_model(model)
+        ._default_manager.filter(**{column: models.OuterRef(of)})
+        .order_by()
+        .values(column)
+        .annotate(n=models.Count("pk"))
+        .values("n")
+    )
+    return Coalesce(models.Subquery(rows), 0)
 
 
 class TicketQuerySet(models.QuerySet["Ticket"]):
@@ -64,11 +89,21 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
         """Their work is stopped until somebody else answers."""
         return self.filter(status__in=[TicketStatus.WAIT_MERCHANT, TicketStatus.WAIT_VENDOR])
 
+    def finished(self) -> Self:
+        """Resolved, closed, cancelled or merged."""
+        return self.filter(status__in=ENDED)
+
+    def needing_attention(self) -> Self:
+        """Somebody at the desk has to look: the merchant wrote, a reminder came."""
+        return self.filter(attention_at__isnull=False)
+
+    def opened_since(self, moment: datetime) -> Self:
+        """Reported at or after `moment`."""
+        return self.filter(opened_at__gte=moment)
+
     def silent_since_resolved(self, now: datetime) -> Self:
         """Resolved, and the merchant said nothing for 72 hours: to be closed."""
-        return self.filter(
-            status=TicketStatus.RESOLVED, resolved_at__lte=now - CLOSE_AFTER_SILENCE
-        )
+        return self.filter(status=TicketStatus.RESOLVED, resolved_at__lte=now - CLOSE_AFTER_SILENCE)
 
     def reminder_due(self, now: datetime) -> Self:
         """Waiting tickets whose reminder has come."""
@@ -99,26 +134,44 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
 
     def with_list_columns(self) -> Self:
         """With everything that a row of a list shows: no query per row."""
-        return self.select_related(
-            "merchant", "store", "terminal__model", "assignee", "team", "run"
-        ).annotate(
-            attachment_count=models.Count(
-                "attachments", filter=Q(attachments__message__isnull=False), distinct=True
-            ),
-            step_count=models.Count("run__steps", distinct=True),
+        # Subqueries, not joins: a join would group the whole set before LIMIT takes fifty rows.
+        return self.select_related("merchant", "store", "terminal__model", "assignee").annotate(
+            attachment_count=_count_of("tickets.Attachment", "ticket_id", "pk"),
+            step_count=_count_of("diagnostics.DiagnosisStep", "run_id", "run_id"),
         )
+
+    def in_groups(self) -> Self:
+        """Annotates `group`, the heading of the inbox that a ticket stands under (GROUPS)."""
+        whens = [
+            models.When(status=TicketStatus.NEW, then=models.Value("new")),
+            models.When(
+                attention_at__isnull=False, status__in=WORKING, then=models.Value("attention")
+            ),
+            models.When(
+                status__in=[TicketStatus.WAIT_MERCHANT, TicketStatus.WAIT_VENDOR],
+                then=models.Value("waiting"),
+            ),
+            models.When(status__in=WORKING, then=models.Value("open")),
+            models.When(status=TicketStatus.RESOLVED, then=models.Value("resolved")),
+        ]
+        return self.annotate(
+            group=models.Case(
+                *whens, default=models.Value("ended"), output_field=models.CharField()
+            )
+        )
+
+    def group_order(self) -> Self:
+        """Group by group, in each the priority first, then the age. Call after `in_groups`."""
+        places = [
+            models.When(group=name, then=place) for place, name in enumerate(GROUPS)
+        ]
+        return self.order_by(models.Case(*places, default=len(GROUPS)), _rank(), "opened_at", "pk")
 
     def inbox_order(self) -> Self:
         """What needs a person first: attention, then priority, then age."""
-        rank = models.Case(
-            models.When(priority="urgent", then=0),
-            models.When(priority="high", then=1),
-            models.When(priority="normal", then=2),
-            default=3,
-        )
         return self.order_by(
             models.Case(models.When(attention_at__isnull=False, then=0), default=1),
-            rank,
+            _rank(),
             "opened_at",
             "pk",
         )

@@ -7,7 +7,7 @@ from posdoctor.accounts.roles import STAFF_ROLES, Role
 
 @dataclass(frozen=True)
 class Actor:
-    """`provider_id` bounds everything it sees; None sees nothing (the operator: no rows of tenants).
+    """`provider_id` bounds everything it sees; None sees nothing (the operator: no tenant's rows).
 
     `ticket_id` and `run_id` are the only rows a reporter may see: those whose link and proof
     the browser showed. `via` says through which door the deed came (web, api, link, system).

@@ -40,5 +40,6 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "has_shortcuts": user.has_shortcuts if isinstance(user, User) else False,
         "other_language": other,
         "other_language_label": "EN" if other == "en" else "中文",
-        "other_language_url": f"{request.path if request.method == 'GET' else ''}?{query.urlencode()}",
+        # A page that answers a POST (a form with errors) is asked again with GET.
+        "other_language_url": f"?{query.urlencode()}",
     }

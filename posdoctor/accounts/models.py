@@ -1,4 +1,4 @@
-"""Provider (the tenant), User (a person), Seat (a person's role in a provider), Team."""
+"""Provider (the tenant), User (a person), Seat (their role in a provider), Team, AccountEvent."""
 
 from typing import Any, ClassVar
 
@@ -7,7 +7,12 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
-from posdoctor.accounts.querysets import ProviderQuerySet, SeatQuerySet, TeamQuerySet
+from posdoctor.accounts.querysets import (
+    AccountEventQuerySet,
+    ProviderQuerySet,
+    SeatQuerySet,
+    TeamQuerySet,
+)
 from posdoctor.accounts.roles import SEAT_ROLES, Role
 from posdoctor.core.fields import FreeCharField
 from posdoctor.core.refs import new_ref
@@ -141,3 +146,44 @@ class Seat(models.Model):
     def role_label(self) -> str:
         """The role in the reader's language."""
         return str(Role(self.role).label)
+
+
+class AccountEvent(models.Model):
+    """What was done to people, teams and merchants' records, append-only. Names no outsider:
+    `data` holds references, roles and names of changed fields, never their values.
+    """
+
+    class Kind(models.TextChoices):
+        PROVIDER_CREATED = "provider_created", _("Provider created")
+        PERSON_INVITED = "person_invited", _("Person invited")
+        INVITATION_REPEATED = "invitation_repeated", _("Invitation sent again")
+        SEAT_CHANGED = "seat_changed", _("Role or teams changed")
+        PERSON_DEACTIVATED = "person_deactivated", _("Person deactivated")
+        PERSON_ACTIVATED = "person_activated", _("Person activated")
+        TEAM_ADDED = "team_added", _("Team added")
+        TEAM_RENAMED = "team_renamed", _("Team renamed")
+        MERCHANT_EDITED = "merchant_edited", _("Merchant changed")
+        STORE_EDITED = "store_edited", _("Store changed")
+        CONTACT_ADDED = "contact_added", _("Contact added")
+        CONTACT_EDITED = "contact_edited", _("Contact changed")
+        CONTACT_REMOVED = "contact_removed", _("Contact removed")
+        CONTACT_REVEALED = "contact_revealed", _("Phone number shown")
+
+    provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    actor_user_id = models.BigIntegerField(null=True)
+    actor_name = FreeCharField(max_length=80, blank=True)
+    actor_role = models.CharField(max_length=20)
+    data = models.JSONField(default=dict)
+    occurred_at = models.DateTimeField()
+
+    objects = AccountEventQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            # Read by the list of what changed, newest first.
+            models.Index(fields=["provider", "-occurred_at"], name="accounts_event_history")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.occurred_at:%Y-%m-%d %H:%M}"

@@ -8,7 +8,7 @@ from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.roles import Role
 
 if TYPE_CHECKING:
-    from posdoctor.accounts.models import Provider, Seat, Team
+    from posdoctor.accounts.models import AccountEvent, Provider, Seat, Team
 
 
 class ProviderQuerySet(models.QuerySet["Provider"]):
@@ -19,6 +19,11 @@ class ProviderQuerySet(models.QuerySet["Provider"]):
         if actor.role == Role.OPERATOR or (actor.is_system and actor.provider_id is None):
             return self
         return self.filter(pk=actor.provider_id) if actor.provider_id else self.none()
+
+    def with_list_columns(self) -> Self:
+        """With the number of usable seats, by name."""
+        active = models.Q(seats__is_active=True, seats__user__is_active=True)
+        return self.annotate(seat_count=models.Count("seats", filter=active)).order_by("name", "pk")
 
 
 class SeatQuerySet(models.QuerySet["Seat"]):
@@ -45,5 +50,15 @@ class TeamQuerySet(models.QuerySet["Team"]):
     def visible_to(self, actor: Actor) -> Self:
         """Teams of the own provider."""
         if actor.is_staff or actor.role == Role.FIELD or actor.is_system:
+            return self.filter(provider_id=actor.provider_id)
+        return self.none()
+
+
+class AccountEventQuerySet(models.QuerySet["AccountEvent"]):
+    """What was done to people, teams and records."""
+
+    def visible_to(self, actor: Actor) -> Self:
+        """Leads of the own provider: the trail names colleagues."""
+        if actor.role in {Role.SUPERVISOR, Role.ADMINISTRATOR} and actor.provider_id:
             return self.filter(provider_id=actor.provider_id)
         return self.none()

@@ -62,7 +62,9 @@ def _digest(text: str) -> str:
 
 def _read(request: HttpRequest, name: str) -> str:
     try:
-        value = signing.loads(request.COOKIES.get(name, ""), salt=f"{_SALT}.{name}", max_age=MAX_AGE)
+        value = signing.loads(
+            request.COOKIES.get(name, ""), salt=f"{_SALT}.{name}", max_age=MAX_AGE
+        )
     except signing.BadSignature:
         return ""
     return value if isinstance(value, str) else ""

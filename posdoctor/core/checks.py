@@ -15,7 +15,7 @@ MIN_SECRET = 40
 def secret_is_strong(**_kwargs: Any) -> list[CheckMessage]:
     """Refuses to start on a missing, short or well-known secret."""
     secret = settings.SECRET_KEY
-    if len(secret) >= MIN_SECRET and len(set(secret)) >= 12 and not _is_weak(secret):  # noqa: PLR2004
+    if len(secret) >= MIN_SECRET and len(set(secret)) >= 12 and not _is_weak(secret):
         return []
     return [
         Error(
@@ -35,7 +35,11 @@ def hosts_are_named(**_kwargs: Any) -> list[CheckMessage]:
         return found
     if not settings.ALLOWED_HOSTS or "*" in settings.ALLOWED_HOSTS:
         found.append(
-            Error("ALLOWED_HOSTS must name the hosts.", hint="For example help.example.cn", id="posdoctor.E002")
+            Error(
+                "ALLOWED_HOSTS must name the hosts.",
+                hint="For example help.example.cn",
+                id="posdoctor.E002",
+            )
         )
     if not settings.PUBLIC_URL.startswith("https://"):
         found.append(
@@ -67,7 +71,7 @@ def chinese_is_searchable(databases: list[str] | None = None, **_kwargs: Any) ->
                 id="posdoctor.E004",
             )
         )
-    if version < 180000:  # noqa: PLR2004 - PostgreSQL 18
+    if version < 180000:
         found.append(Error("PostgreSQL 18 or newer is needed.", id="posdoctor.E005"))
     return found
 

@@ -4,10 +4,9 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest
-
-from django.conf import settings
 
 from posdoctor.core.errors import TooManyTriesError
 from posdoctor.core.models import DoorCount

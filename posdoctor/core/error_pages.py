@@ -32,6 +32,6 @@ class DomainErrorMiddleware:
         return None
 
 
-def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """The page behind a stale or missing form token. `reason` is for logs only."""
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001
+    """The page behind a stale or missing form token. Django names the parameter `reason`."""
     return render(request, "csrf_failure.html", status=403)

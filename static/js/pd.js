@@ -55,7 +55,10 @@
       forget(form);
       form.reset();
     }
-    if (ctx.response.status >= 500) { toast({ text: text.textFailed, level: 'error' }); }
+    // These are not swapped in (htmx-config): a page of its own has no place inside a list.
+    if ([400, 403, 404, 429].indexOf(ctx.response.status) >= 0 || ctx.response.status >= 500) {
+      toast({ text: text.textFailed, level: 'error' });
+    }
   });
   doc.addEventListener(HTMX.failed, function () {
     if (!root.classList.contains('is-offline')) {

@@ -29,11 +29,25 @@ MACHINE_COLUMNS = {
     "merchants.store": {"ref", "city_tier", "time_zone"},
     "merchants.contact": {"phone", "email", "language"},
     "terminals.terminalmodel": {
-        "slug", "vendor", "vendor_zh", "name", "form", "os", "note",
+        "slug",
+        "vendor",
+        "vendor_zh",
+        "name",
+        "form",
+        "os",
+        "note",
     },
     "terminals.terminal": {
-        "ref", "serial", "firmware", "app_version", "connection", "sim_iccid", "sim_operator",
-        "state", "sticker_code", "stopped_for",
+        "ref",
+        "serial",
+        "firmware",
+        "app_version",
+        "connection",
+        "sim_iccid",
+        "sim_operator",
+        "state",
+        "sticker_code",
+        "stopped_for",
     },
     "terminals.terminalnumber": {"kind", "number"},
     "terminals.terminalevent": {"kind", "actor_role"},
@@ -41,8 +55,20 @@ MACHINE_COLUMNS = {
     "diagnostics.diagnosisrun": {"ref", "browser_key", "via", "language", "state"},
     "diagnostics.diagnosisstep": {"step_id", "answer_id"},
     "tickets.ticket": {
-        "ref", "track_token", "symptom", "source", "language", "status", "priority", "impact",
-        "contact_phone", "wait_for", "cause", "certainty", "fixed_by", "proof",
+        "ref",
+        "track_token",
+        "symptom",
+        "source",
+        "language",
+        "status",
+        "priority",
+        "impact",
+        "contact_phone",
+        "wait_for",
+        "cause",
+        "certainty",
+        "fixed_by",
+        "proof",
     },
     "tickets.ticketevent": {"kind", "actor_role", "via"},
     "tickets.message": {"kind"},
@@ -81,11 +107,20 @@ def test_every_text_column_masks_card_data_or_is_no_free_text(model: type[models
 @pytest.mark.parametrize("model", our_models(), ids=lambda model: model._meta.label_lower)
 def test_every_tenant_row_carries_its_provider(model: type[models.Model]):
     shared = {
-        "core.heartbeat", "core.doorcount", "accounts.provider", "accounts.user",
-        "terminals.terminalmodel", "diagnostics.flowversion",
+        "core.heartbeat",
+        "core.doorcount",
+        "accounts.provider",
+        "accounts.user",
+        "terminals.terminalmodel",
+        "diagnostics.flowversion",
     }
     # These hang on exactly one parent that carries it.
-    parts = {"merchants.membership", "terminals.terminalnumber", "diagnostics.diagnosisstep", "accounts.seat_teams"}
+    parts = {
+        "merchants.membership",
+        "terminals.terminalnumber",
+        "diagnostics.diagnosisstep",
+        "accounts.seat_teams",
+    }
     if model._meta.label_lower in shared | parts:
         return
     assert "provider_id" in {field.attname for field in model._meta.local_fields}
@@ -109,7 +144,12 @@ def test_only_moves_assign_a_ticket_status():
 def test_edges_ask_for_rows_only_through_visible_to():
     """`Model.objects` in a view is followed by a set that is bounded by an actor or a proof."""
     bounded = {
-        "visible_to", "by_sticker", "by_track_token", "of_browser", "published", "active",
+        "visible_to",
+        "by_sticker",
+        "by_track_token",
+        "of_browser",
+        "published",
+        "active",
     }
     shared = {"TerminalModel", "FlowVersion"}
     bad = []
@@ -121,7 +161,9 @@ def test_edges_ask_for_rows_only_through_visible_to():
             if inner.attr != "objects" or not isinstance(inner.value, ast.Name):
                 continue
             if inner.value.id not in shared and node.attr not in bounded:
-                bad.append(f"{path.relative_to(ROOT)}:{node.lineno} {inner.value.id}.objects.{node.attr}")
+                bad.append(
+                    f"{path.relative_to(ROOT)}:{node.lineno} {inner.value.id}.objects.{node.attr}"
+                )
     assert not bad, bad
 
 

@@ -10,7 +10,14 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from posdoctor.accounts.models import Provider
 from posdoctor.accounts.roles import Role
 from terminals.models import Terminal
-from tests.builders import PASSWORD, make_contact, make_provider, make_seat, make_store, make_terminal
+from tests.builders import (
+    PASSWORD,
+    make_contact,
+    make_provider,
+    make_seat,
+    make_store,
+    make_terminal,
+)
 
 # Playwright runs an event loop in this thread; the ORM is used from the test around it.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
@@ -63,7 +70,10 @@ def open_browser(browser: Browser, live_server: Any) -> Iterator[Callable[..., P
         context.set_default_timeout(8000)
         context.route(
             lambda url: not url.startswith((live_server.url, "data:")),
-            lambda route: (watch.faults.append(f"foreign host: {route.request.url}"), route.abort()),
+            lambda route: (
+                watch.faults.append(f"foreign host: {route.request.url}"),
+                route.abort(),
+            ),
         )
         contexts.append(context)
         page = context.new_page()
