@@ -14,26 +14,14 @@ class TerminalState(models.TextChoices):
     RETIRED = "retired", pgettext_lazy("terminal", "Retired")
 
 
+_T = TerminalState
 MOVES: dict[TerminalState, frozenset[TerminalState]] = {
-    TerminalState.IN_STOCK: frozenset(
-        {TerminalState.ACTIVE, TerminalState.IN_REPAIR, TerminalState.RETIRED}
-    ),
-    TerminalState.ACTIVE: frozenset(
-        {
-            TerminalState.STOPPED,
-            TerminalState.IN_REPAIR,
-            TerminalState.IN_STOCK,
-            TerminalState.RETIRED,
-        }
-    ),
+    _T.IN_STOCK: frozenset({_T.ACTIVE, _T.IN_REPAIR, _T.RETIRED}),
+    _T.ACTIVE: frozenset({_T.STOPPED, _T.IN_REPAIR, _T.IN_STOCK, _T.RETIRED}),
     # SECURITY: a stopped terminal goes back to active only by a release with a reason.
-    TerminalState.STOPPED: frozenset(
-        {TerminalState.ACTIVE, TerminalState.IN_REPAIR, TerminalState.RETIRED}
-    ),
-    TerminalState.IN_REPAIR: frozenset(
-        {TerminalState.IN_STOCK, TerminalState.ACTIVE, TerminalState.RETIRED}
-    ),
-    TerminalState.RETIRED: frozenset(),
+    _T.STOPPED: frozenset({_T.ACTIVE, _T.IN_REPAIR, _T.RETIRED}),
+    _T.IN_REPAIR: frozenset({_T.IN_STOCK, _T.ACTIVE, _T.RETIRED}),
+    _T.RETIRED: frozenset(),
 }
 
 

@@ -263,7 +263,14 @@ def test_route_by_persona(
     ("name", "method"),
     [(name, method) for name in TABLE for method in (GET, POST) if method not in TABLE[name]],
 )
-def test_other_methods_do_not_exist(name: str, method: str, world: World, administrator: Persona, operator: Persona, merchant: Persona):  # fmt: skip
+def test_other_methods_do_not_exist(
+    name: str,
+    method: str,
+    world: World,
+    administrator: Persona,
+    operator: Persona,
+    merchant: Persona,
+):
     url = reverse(name, kwargs=arguments(name, world))
     for persona in (administrator, operator, merchant):
         answer = persona.client.get(url) if method == GET else persona.client.post(url, {})

@@ -41,6 +41,11 @@ class Watch:
         if message.type == "error" and "status of 4" not in message.text:
             self.faults.append(f"console: {message.text}")
 
+    def foreign(self, route: Any) -> None:
+        """A request that leaves the machine: noted and refused."""
+        self.faults.append(f"foreign host: {route.request.url}")
+        route.abort()
+
     def _response(self, response: Any) -> None:
         if response.status >= 500:
             self.faults.append(f"{response.status} {response.url}")
