@@ -9,7 +9,7 @@ from typing import TextIO
 
 COLOURS = {"posdoctor": 36, "web": 32, "worker": 33, "beat": 35, "ticker": 34}
 RED = 31
-NAME_WIDTH = 9
+NAME_WIDTH = 10
 
 
 class Console:

@@ -51,7 +51,7 @@ class Child:
         self.has_closed_output = False
         self._rest = b""
         self._process = spawn(service, output=subprocess.PIPE)
-        assert self._process.stdout is not None  # noqa: S101 - asked for one line above
+        assert self._process.stdout is not None
         self.output = self._process.stdout
         os.set_blocking(self.output.fileno(), False)
 

@@ -55,7 +55,7 @@ def test_data_survive_killed_engines_and_a_killed_supervisor(run: Run, home_path
 
 def test_engines_refuse_who_has_no_password(run: Run, home_path: Path):
     run(STUB, "engines").wait_for("all started")
-    database_url, redis_url = addresses(home_path)
+    database_url, _ = addresses(home_path)
     stranger = database_url.replace(database_url.split(":")[2].split("@")[0], "guess")
 
     try:

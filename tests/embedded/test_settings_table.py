@@ -6,6 +6,7 @@ import re
 import pytest
 import yaml
 
+from posdoctor.embedded.engines import LOCALE
 from posdoctor.embedded.home import CHECKOUT
 
 SETTINGS = CHECKOUT / "posdoctor" / "settings.py"
@@ -103,8 +104,6 @@ def test_compose_reads_only_documented_names():
 
 
 def test_compose_makes_the_database_with_the_locale_of_the_embedded_one():
-    from posdoctor.embedded.engines import LOCALE
-
     environment = compose()["services"]["db"]["environment"]
     assert isinstance(environment, dict)
     assert environment["POSTGRES_INITDB_ARGS"].split() == list(LOCALE)

@@ -22,7 +22,7 @@ def test_a_stop_signal_ends_services_in_reverse_order(
 
     assert program.wait() == 0
     stopped = [line for line in program.lines if "stopped" in line]
-    assert [line.split()[1] for line in stopped] == ["third", "second", "first"]
+    assert [line.split()[2] for line in stopped] == ["third", "second", "first"]
     assert processes_of(home_path) == {}
 
 
@@ -67,7 +67,7 @@ def test_a_second_stack_on_the_same_home_is_refused(run: Run, home_path: Path):
     second = run("posdoctor.embedded", "up")
 
     assert second.wait() == 1
+    who = f"stub, process {first.pid}"
     assert second.lines == [
-        f"bin/up: already running on {home_path} (stub, process {first.pid}); "
-        "stop it first or set POSDOCTOR_HOME"
+        f"bin/up: already running on {home_path} ({who}); stop it first or set POSDOCTOR_HOME"
     ]
