@@ -1,11 +1,16 @@
-"""Deeds on runs: start a walk, answer a step, take an answer back."""
+"""Deeds on runs: start a walk, answer a step, take an answer back; and publishing flows."""
 
-from datetime import datetime
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 
 from diagnostics.engine import Answer, Ask, Attributes, Outcome, next_step
+from diagnostics.flow import Flow
 from diagnostics.models import DiagnosisRun, DiagnosisStep, FlowVersion
 from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.policies import Permission, require
@@ -15,12 +20,17 @@ from terminals import actions as terminal_actions
 from terminals.models import Terminal
 
 
+# A second tap on the same button, or a return to a page left open, goes on with the same run.
+REUSE_WITHIN = timedelta(hours=24)
+
+
 class UnknownAnswerError(DomainError):
     """The step or the answer is not one of the flow's."""
 
     code = "unknown_answer"
 
 
+@transaction.atomic
 def start(
     actor: Actor,
     *,
@@ -34,10 +44,21 @@ def start(
     """Begins a walk of `symptom`'s current flow; None = report directly, nothing is checked.
 
     The caller found `terminal` through the sticker or `visible_to`: that is the proof of
-    access. Raises NotAllowedError; an unknown symptom is FlowVersion.DoesNotExist.
+    access. Locks the terminal, so that two taps in one browser give one run: a run of this
+    browser without an answer and without a ticket is used again. Raises NotAllowedError; an
+    unknown symptom is FlowVersion.DoesNotExist.
     """
     require(actor, Permission.RUN_START)
     version = FlowVersion.objects.published().get(symptom=symptom) if symptom else None
+    Terminal.objects.select_for_update(of=("self",), no_key=True).get(pk=terminal.pk)
+    untouched = DiagnosisRun.objects.untouched(
+        browser_key, terminal_id=terminal.pk, flow_version=version, since=now - REUSE_WITHIN
+    )
+    if untouched:
+        if screen_text and untouched.screen_text != screen_text:
+            untouched.screen_text = screen_text
+            untouched.save(update_fields=["screen_text"])
+        return untouched
     state = DiagnosisRun.State.RUNNING if version else DiagnosisRun.State.DIRECT
     return create_with_ref(
         lambda: DiagnosisRun(
@@ -96,15 +117,11 @@ def answer(
     return run
 
 
-def step_after(run: DiagnosisRun, answers: list[Answer]) -> Ask | Outcome:
+def step_after(run: DiagnosisRun, answers: Sequence[Answer]) -> Ask | Outcome:
     """What the engine does after these answers of this run. Reads only."""
     assert run.flow_version is not None
-    return next_step(
-        run.flow_version.flow,
-        Attributes.from_dict(run.attributes),
-        answers,
-        actor="merchant",
-    )
+    attributes = Attributes.from_dict(run.attributes)
+    return next_step(run.flow_version.flow, attributes, answers, actor="merchant")
 
 
 def attributes_of(terminal: Terminal) -> dict[str, Any]:
@@ -112,18 +129,54 @@ def attributes_of(terminal: Terminal) -> dict[str, Any]:
     return {
         "model": terminal.model.slug,
         "connection": terminal.connection,
-        "connections": terminal.model.connections,
         "features": terminal.model.features,
         "verified": terminal.model.verified,
     }
 
 
+@transaction.atomic
+def publish(flows: Iterable[Flow], *, now: datetime) -> int:
+    """Makes these the current flows: a new version where the content changed, and no others.
+
+    Returns how many versions are new. A symptom that is not among them is no longer offered;
+    its versions stay, since runs refer to them.
+    """
+    fresh = 0
+    symptoms = []
+    for flow in flows:
+        symptoms.append(flow.id)
+        fresh += _publish(flow, now)
+    FlowVersion.objects.filter(is_current=True).exclude(symptom__in=symptoms).update(
+        is_current=False
+    )
+    return fresh
+
+
+def _publish(flow: Flow, now: datetime) -> bool:
+    content = dataclasses.replace(flow, version=1).to_dict()
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    versions = FlowVersion.objects.filter(symptom=flow.id)
+    latest = versions.order_by("-version").defer("document").first()
+    if latest and latest.digest == digest and latest.is_current:
+        return False
+    number = latest.version + 1 if latest else 1
+    versions.filter(is_current=True).update(is_current=False)
+    FlowVersion.objects.create(
+        symptom=flow.id,
+        version=number,
+        share=flow.share,
+        document=dataclasses.replace(flow, version=number).to_dict(),
+        digest=digest,
+        is_current=True,
+        published_at=now,
+    )
+    return True
+
+
 def _settle(actor: Actor, run: DiagnosisRun, now: datetime) -> None:
     """Writes the run's state after its answers changed; stops the terminal where needed."""
-    answers = [
-        Answer(step.step_id, step.answer_id)
-        for step in DiagnosisStep.objects.filter(run=run).order_by("position")
-    ]
+    steps = DiagnosisStep.objects.filter(run=run).order_by("position")
+    answers = [Answer(step.step_id, step.answer_id) for step in steps]
     result = step_after(run, answers)
     if isinstance(result, Ask):
         run.state, run.outcome, run.finished_at = DiagnosisRun.State.RUNNING, {}, None
@@ -131,7 +184,8 @@ def _settle(actor: Actor, run: DiagnosisRun, now: datetime) -> None:
         run.state = DiagnosisRun.State(result.kind)
         run.outcome = {
             "kind": result.kind,
-            "causes": [[cause, round(weight, 6)] for cause, weight in result.causes],
+            "reason": result.reason,
+            "causes": [[cause, weight] for cause, weight in result.causes],
             "advice": result.advice,
         }
         run.finished_at = now

@@ -5,7 +5,7 @@ from typing import Any
 from django.db import models
 from django.utils.translation import get_language, gettext, pgettext_lazy
 
-from diagnostics.engine import Answer
+from diagnostics.engine import Answer, Finding, evidence
 from diagnostics.flow import Flow, parse
 from diagnostics.querysets import DiagnosisRunQuerySet, FlowVersionQuerySet
 from posdoctor.accounts.models import Provider
@@ -112,6 +112,20 @@ class DiagnosisRun(models.Model):
         if self.flow_version is None:
             return gettext("Reported without self-check")
         return self.flow_version.flow.title.get(reader_language())
+
+    @property
+    def advice(self) -> str:
+        """What the end of the walk tells the merchant, in the reader's language; empty before."""
+        name = self.outcome.get("advice")
+        if self.flow_version is None or not name:
+            return ""
+        return self.flow_version.flow.advice(str(name)).get(reader_language())
+
+    def findings(self) -> list[Finding]:
+        """What was asked and answered, in order, as texts of the flow."""
+        if self.flow_version is None:
+            return []
+        return evidence(self.flow_version.flow, self.answers())
 
     def answers(self) -> list[Answer]:
         """The answers in the order of the walk."""

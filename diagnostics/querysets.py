@@ -1,9 +1,11 @@
 """Sets of flows and runs."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
 from django.db import models
 
+from diagnostics.engine import Attributes
 from merchants.querysets import merchant_ids_of
 from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.roles import Role
@@ -18,6 +20,14 @@ class FlowVersionQuerySet(models.QuerySet["FlowVersion"]):
     def published(self) -> Self:
         """The current version of each symptom, the most frequent first."""
         return self.filter(is_current=True).order_by("-share", "symptom")
+
+    def offered(self, attributes: Attributes) -> list["FlowVersion"]:
+        """The published flows that can apply to a terminal of these attributes.
+
+        Documents are large and parsed once a process: they are fetched only where needed.
+        """
+        versions = self.published().defer("document")
+        return [version for version in versions if attributes.may_satisfy(version.flow.requires)]
 
 
 class DiagnosisRunQuerySet(models.QuerySet["DiagnosisRun"]):
@@ -41,10 +51,35 @@ class DiagnosisRunQuerySet(models.QuerySet["DiagnosisRun"]):
             return self.none()
         return self.filter(browser_key=browser_key).order_by("-pk")
 
+    def untouched(
+        self,
+        browser_key: str,
+        *,
+        terminal_id: int,
+        flow_version: "FlowVersion | None",
+        since: datetime,
+    ) -> "DiagnosisRun | None":
+        """This browser's run of the flow (None: direct report) that nobody has answered yet."""
+        return (
+            self.of_browser(browser_key)
+            .filter(
+                terminal_id=terminal_id,
+                flow_version=flow_version,
+                started_at__gte=since,
+                steps__isnull=True,
+                ticket__isnull=True,
+            )
+            .first()
+        )
+
     def with_page_columns(self) -> Self:
-        """With what a step page shows."""
-        return self.select_related(
-            "flow_version", "terminal__model", "terminal__store", "terminal__provider"
+        """With what a step page shows; the flow's document only where it is not parsed yet."""
+        return (
+            self.select_related(
+                "flow_version", "terminal__model", "terminal__store", "terminal__provider"
+            )
+            .prefetch_related("steps")
+            .defer("flow_version__document")
         )
 
     def lock(self, pk: int) -> "DiagnosisRun":

@@ -1,5 +1,6 @@
 """Deeds on terminals: stop for safety, release, move, replace the sticker, edit the record."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.policies import Permission, require
 from posdoctor.core.errors import IllegalMoveError
 from terminals.lifecycle import TerminalState, can_move
-from terminals.models import Terminal, TerminalEvent, sticker_code
+from terminals.models import Terminal, TerminalEvent, TerminalModel, sticker_code
 
 
 @transaction.atomic
@@ -88,6 +89,34 @@ def replace_sticker(actor: Actor, *, terminal_id: int, now: datetime) -> Termina
     terminal.save(update_fields=["sticker_code"])
     _record(terminal, TerminalEvent.Kind.STICKER_REPLACED, actor, now)
     return terminal
+
+
+@transaction.atomic
+def load_models(entries: Iterable[Mapping[str, Any]]) -> int:
+    """Brings the shared catalogue to what the data file says; returns how many rows changed.
+
+    A model that left the file stays: terminals of it may exist.
+    """
+    known = {model.slug: model for model in TerminalModel.objects.all()}
+    changed = 0
+    for entry in entries:
+        values = {
+            "vendor": entry["vendor"],
+            "vendor_zh": entry["vendor_zh"] or "",
+            "name": entry["model"],
+            "form": entry["form"],
+            "os": entry["os"] or "",
+            "connections": list(entry["connections"]),
+            "features": entry["features"],
+            "verified": entry["verified"],
+            "note": entry["note"] or "",
+        }
+        model = known.get(entry["id"])
+        if model and all(getattr(model, name) == value for name, value in values.items()):
+            continue
+        TerminalModel.objects.update_or_create(slug=entry["id"], defaults=values)
+        changed += 1
+    return changed
 
 
 def _record(
