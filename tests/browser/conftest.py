@@ -75,10 +75,7 @@ def open_browser(browser: Browser, live_server: Any) -> Iterator[Callable[..., P
         context.set_default_timeout(8000)
         context.route(
             lambda url: not url.startswith((live_server.url, "data:")),
-            lambda route: (
-                watch.faults.append(f"foreign host: {route.request.url}"),
-                route.abort(),
-            ),
+            watch.foreign,
         )
         contexts.append(context)
         page = context.new_page()
