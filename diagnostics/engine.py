@@ -141,7 +141,7 @@ def next_step(
     if isinstance(decided, Outcome):
         return decided
     asked = sum(not answer.given for answer in done.values())
-    left = _minutes_left(flow, attributes, done, decided, actor)
+    left = _minutes_left(flow, attributes, done, belief, decided, actor)
     return Ask(step=decided, index=asked + 1, minutes_left=left)
 
 
@@ -153,13 +153,7 @@ def posterior(flow: Flow, attributes: Attributes, answers: Iterable[Answer]) -> 
             if attributes.satisfy(when.conditions):
                 weights[fault.id] *= when.times
     for answer in _latest(flow, answers).values():
-        step = flow.step(answer.step_id)
-        if step is not None:
-            weights = {
-                fault: weight * _likelihood(step, answer.answer_id, fault)
-                for fault, weight in weights.items()
-            }
-            weights = _normalised(weights)
+        weights = _weighed(weights, _resolve(flow, answer)[0], answer.answer_id)
     return _normalised(weights)
 
 
@@ -222,6 +216,10 @@ def _likelihood(step: Step, answer_id: str, fault: str) -> float:
     names = [option.id for option in step.telling]
     plain = step.row(fault)[names.index(answer_id)]
     return (1 - TEMPER) * plain + TEMPER / len(names)
+
+
+def _weighed(weights: Belief, step: Step, answer_id: str) -> dict[str, float]:
+    return {f: weight * _likelihood(step, answer_id, f) for f, weight in weights.items()}
 
 
 def _normalised(weights: Mapping[str, float]) -> dict[str, float]:
@@ -385,6 +383,7 @@ def _minutes_left(
     flow: Flow,
     attributes: Attributes,
     done: Mapping[str, Answer],
+    belief: Belief,
     step: Step | Outcome,
     actor: Actor,
 ) -> int:
@@ -395,15 +394,13 @@ def _minutes_left(
     answers = dict(done)
     reach, minutes = 1.0, 0.0
     while not isinstance(step, Outcome):
-        belief = posterior(flow, attributes, answers.values())
-        if step.minutes < LONG_MINUTES or answers == done:
+        if step.minutes < LONG_MINUTES or len(answers) == len(done):
             minutes += reach * step.minutes
         if isinstance(step, Fix):
             reach *= 1 - _chance(step, belief)
-            answers[step.id] = Answer(step.id, "unsolved")
-        else:
-            answers[step.id] = Answer(step.id, _likeliest(step, belief))
-        belief = posterior(flow, attributes, answers.values())
+        expected = "unsolved" if isinstance(step, Fix) else _likeliest(step, belief)
+        answers[step.id] = Answer(step.id, expected)
+        belief = _normalised(_weighed(belief, step, expected))
         step = _decide(flow, attributes, answers, belief, actor)
     return max(1, math.ceil(minutes))
 

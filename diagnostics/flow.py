@@ -216,7 +216,7 @@ class Flow:
     def to_dict(self) -> dict[str, Any]:
         """The document as plain JSON data; `parse` reads it back to an equal flow."""
         plain = _plain(self)
-        assert isinstance(plain, dict)  # noqa: S101 - a dataclass always gives one
+        assert isinstance(plain, dict)
         return plain
 
 
