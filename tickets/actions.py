@@ -668,7 +668,8 @@ def _attach(file: CleanFile, *, provider_id: int, at: datetime, **home: Any) -> 
 def _drop_file(attachment: Attachment) -> None:
     storage, name = attachment.file.storage, attachment.file.name
     attachment.delete()
-    transaction.on_commit(lambda: storage.delete(name))
+    if name:
+        transaction.on_commit(lambda: storage.delete(name))
 
 
 def _wait(
@@ -727,7 +728,7 @@ def _follow_up(ticket: Ticket, actor: Actor, now: datetime, words: str) -> Ticke
         )
     )
     _record(fresh, EventKind.REPORTED, actor, now, previous=ticket.ref)
-    _record(ticket, EventKind.FOLLOWED_UP, actor, now, ticket=fresh.ref)
+    _record(ticket, EventKind.FOLLOWED_UP, actor, now, follow_up=fresh.ref)
     if words:
         merchant = actor.role not in STAFF_ROLES
         kind = Message.Kind.MERCHANT if merchant else Message.Kind.NOTE

@@ -1,5 +1,6 @@
 """Start-up checks: mistakes of an installation, said in one line with a way out."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
@@ -52,7 +53,7 @@ def hosts_are_named(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register(Tags.database)
-def chinese_is_searchable(databases: list[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+def chinese_is_searchable(*, databases: Sequence[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
     """With LC_CTYPE=C every search on Chinese text silently finds nothing."""
     if not databases:
         return []

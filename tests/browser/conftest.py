@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
 from posdoctor.accounts.models import Provider
 from posdoctor.accounts.roles import Role
@@ -22,8 +22,8 @@ from tests.builders import (
 # Playwright runs an event loop in this thread; the ORM is used from the test around it.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
 
-PHONE = {"width": 390, "height": 844}
-DESK = {"width": 1440, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+DESK: ViewportSize = {"width": 1440, "height": 900}
 
 
 class Watch:
@@ -58,7 +58,7 @@ def open_browser(browser: Browser, live_server: Any) -> Iterator[Callable[..., P
     watch = Watch()
 
     def _open(
-        viewport: dict[str, int] = PHONE,
+        viewport: ViewportSize = PHONE,
         language: str = "zh-CN",
         *,
         scripts: bool = True,
@@ -66,7 +66,7 @@ def open_browser(browser: Browser, live_server: Any) -> Iterator[Callable[..., P
     ) -> Page:
         context = browser.new_context(
             base_url=live_server.url,
-            viewport=viewport,  # type: ignore[arg-type]
+            viewport=viewport,
             locale=language,
             java_script_enabled=scripts,
             color_scheme="dark" if dark else "light",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, ViewportSize
 
 from posdoctor.accounts.roles import Role
 from terminals.models import Terminal
@@ -104,7 +104,7 @@ def walk(
     open_browser: Callable[..., Page],
     urls: list[str],
     language: str,
-    viewport: dict[str, int],
+    viewport: ViewportSize,
     *,
     dark: bool,
     enter: Callable[[Page], None] | None = None,
