@@ -270,5 +270,9 @@ LOGGING = {
         }
     },
     "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO")},
-    "loggers": {"django.security.DisallowedHost": {"level": "ERROR"}},
+    "loggers": {
+        "django.security.DisallowedHost": {"level": "ERROR"},
+        # Without a handler here post_office adds one of its own, past the card data filter.
+        "post_office": {"level": "WARNING", "handlers": ["stderr"], "propagate": False},
+    },
 }

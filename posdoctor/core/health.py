@@ -88,7 +88,7 @@ def _database_state() -> tuple[bool | None, float | None]:
 @cache
 def _newest_migrations() -> frozenset[tuple[str, str]]:
     """The last migration of every app, read from disk once per process."""
-    return frozenset(MigrationLoader(None, ignore_no_initial=True).graph.leaf_nodes())
+    return frozenset(MigrationLoader(None).graph.leaf_nodes())
 
 
 def _queue_state() -> tuple[bool, bool]:

@@ -70,6 +70,16 @@ class Home:
         return self.path / "media"
 
     @property
+    def static(self) -> Path:
+        """What collectstatic fills; empty where static files are served from where they lie."""
+        return self.path / "static"
+
+    @property
+    def scratch(self) -> Path:
+        """The worker's temporary folder: one installation's locks must not meet another's."""
+        return self.path / "tmp"
+
+    @property
     def beat_schedule(self) -> Path:
         """When beat last ran what."""
         return self.path / "beat-schedule"
@@ -94,6 +104,11 @@ class Home:
         write_private(fresh, secret)
         fresh.rename(file)
         return secret
+
+    def clear_scratch(self) -> None:
+        """Drops what a killed worker left: a lock with a process id that is used again."""
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        self.scratch.mkdir(mode=0o700)
 
     def write_running(self, running: Running) -> None:
         """Leaves a note for `bin/manage`; only valid while the lock is held."""
@@ -170,7 +185,8 @@ def _prepared(home: Home) -> Home:
         home.path.mkdir(parents=True, exist_ok=True)
         # Passable but not readable for `nobody`, who owns a folder inside; private otherwise.
         home.path.chmod(0o711 if home.account else 0o700)
-        home.media.mkdir(mode=0o700, exist_ok=True)
+        for folder in (home.media, home.static):
+            folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise HomeError(f"cannot use {home.path}: {error.strerror}") from error
     return home

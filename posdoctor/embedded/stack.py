@@ -73,7 +73,7 @@ def environment(home: Home, *, database_url: str, redis_url: str, port: int) -> 
     # Loopback always: that is where the supervisor asks whether the web process is ready.
     named = env.get("ALLOWED_HOSTS") or urlsplit(env["PUBLIC_URL"]).hostname
     env["ALLOWED_HOSTS"] = f"{LOOPBACK_HOSTS},{named}"
-    env.setdefault("STATIC_ROOT", str(home.path / "static"))
+    env.setdefault("STATIC_ROOT", str(home.static))
     env.setdefault("MEDIA_ROOT", str(home.media))
     return env
 
@@ -84,10 +84,13 @@ def prepare(home: Home, env: Mapping[str, str], *, with_demo: bool) -> Service:
     return _python("prepare", env, "-m", "posdoctor.embedded.prepare", *options)
 
 
-def worker(env: Mapping[str, str]) -> Service:
+def worker(home: Home, env: Mapping[str, str]) -> Service:
     """Runs tasks. SIGQUIT ends it without waiting for the running ones: they run again."""
     options = (f"--concurrency={WORKER_PROCESSES}", "--without-gossip", "--without-mingle")
-    return _celery("worker", env, *options, orphan_signal=Signals.SIGQUIT)
+    # Root on a loopback was told so already, by bin/up's line about the data folder.
+    quiet = {"PYTHONWARNINGS": "ignore:You're running the worker with superuser"}
+    own = {**env, **quiet, "TMPDIR": str(home.scratch)}
+    return _celery("worker", own, *options, orphan_signal=Signals.SIGQUIT)
 
 
 def beat(home: Home, env: Mapping[str, str]) -> Service:

@@ -21,6 +21,7 @@ MAX_DEATHS = 5
 DEATH_WINDOW_SECONDS = 60
 BACK_OFF_SECONDS = (0.2, 1, 2, 4)
 TURN_SECONDS = 0.2
+ASK_SECONDS = 0.05
 START_SECONDS = 60
 HURRY_SECONDS = 1
 STOP_SIGNALS = (Signals.SIGINT, Signals.SIGTERM, Signals.SIGHUP)
@@ -76,7 +77,7 @@ class Supervisor:
         child = Child(service)
         try:
             while (status := child.exit_status()) is None:
-                self._turn(TURN_SECONDS / 4)
+                self._turn(ASK_SECONDS)
                 self._pass_on(child, on_line)
             self._pass_on(child, on_line)
         finally:
@@ -88,10 +89,16 @@ class Supervisor:
     def wait_until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
         """Turns the loop until the condition holds; raises GaveUpError when time is up."""
         end = time.monotonic() + seconds
-        while not condition():
+        ask_again_at = 0.0
+        while True:
+            # Lines from a service end a turn early; the question may be dear.
+            if time.monotonic() >= ask_again_at:
+                if condition():
+                    return
+                ask_again_at = time.monotonic() + ASK_SECONDS
             if time.monotonic() > end:
                 raise GaveUpError(f"{what} was not ready after {seconds:.0f} s")
-            self._turn(TURN_SECONDS / 4)
+            self._turn(ASK_SECONDS)
 
     def watch(self) -> None:
         """Never returns: ends by StopRequested or GaveUpError."""
@@ -176,7 +183,7 @@ class Supervisor:
                 was_killed = True
                 self._console.warn(f"{service.name} did not stop in {grace:g} s; killing it")
                 child.kill()
-            self._selector.select(TURN_SECONDS / 4)
+            self._selector.select(ASK_SECONDS)
             self._show(child)
         self._show(child)
         self._forget(watched, child)

@@ -35,7 +35,8 @@ def main(arguments: list[str]) -> int:
     data = home.find()
     with home.locked(data):
         home.check_room(data)
-        screen.say(f"Data: {data.path}")
+        as_whom = "; root: PostgreSQL runs as nobody, the rest as root" if data.account else ""
+        screen.say(f"Data: {data.path}{as_whom}")
         supervisor = Supervisor(screen)
         try:
             _run(supervisor, screen, data, port)
@@ -66,9 +67,10 @@ def _run(supervisor: Supervisor, screen: Console, data: Home, port: int) -> None
         data, database_url=made.database_url, redis_url=made.redis_url, port=port
     )
     supervisor.run(stack.prepare(data, env, with_demo=with_demo), screen.say)
+    data.clear_scratch()
     data.write_running(Running(os.getpid(), "bin/up", port, made.database_url, made.redis_url))
     for service in (
-        stack.worker(env),
+        stack.worker(data, env),
         stack.beat(data, env),
         stack.ticker(env),
         stack.web(env, port),

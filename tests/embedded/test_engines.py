@@ -26,7 +26,7 @@ def wait_for_row(database_url: str, program: Program) -> int:
     return int(row[0])
 
 
-def test_data_survive_killed_engines_and_a_killed_supervisor(run: Run, home_path: Path):
+def test_data_survive_killed_engines_and_a_killed_supervisor(run: Run, home_path: Path) -> None:
     first = run(STUB, "engines")
     first.wait_for("all started")
     database_url, redis_url = addresses(home_path)
@@ -53,7 +53,7 @@ def test_data_survive_killed_engines_and_a_killed_supervisor(run: Run, home_path
         assert redis.get("kept") == b"yes"
 
 
-def test_engines_refuse_who_has_no_password(run: Run, home_path: Path):
+def test_engines_refuse_who_has_no_password(run: Run, home_path: Path) -> None:
     run(STUB, "engines").wait_for("all started")
     database_url, _ = addresses(home_path)
     stranger = database_url.replace(database_url.split(":")[2].split("@")[0], "guess")

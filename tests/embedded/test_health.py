@@ -33,12 +33,12 @@ def ticker_beat(seconds_ago: float) -> None:
     Heartbeat.objects.create(name=health.TICKER, beat_at=at)
 
 
-def test_healthz_asks_no_database(client: Client):
+def test_healthz_asks_no_database(client: Client) -> None:
     answer = client.get("/healthz")
     assert (answer.status_code, answer.content) == (200, b"ok")
 
 
-def test_ready_when_everything_answers(client: Client, db: None):
+def test_ready_when_everything_answers(client: Client, db: None) -> None:
     ticker_beat(seconds_ago=2)
     health.report_worker()
 
@@ -56,7 +56,7 @@ def test_ready_when_everything_answers(client: Client, db: None):
     }
 
 
-def test_a_missing_worker_is_degraded_and_ready(client: Client, db: None):
+def test_a_missing_worker_is_degraded_and_ready(client: Client, db: None) -> None:
     ticker_beat(seconds_ago=0)
 
     status, body = report(client)
@@ -64,7 +64,9 @@ def test_a_missing_worker_is_degraded_and_ready(client: Client, db: None):
     assert (status, body["worker"], body["redis"], body["degraded"]) == (200, False, True, True)
 
 
-def test_a_missing_redis_is_degraded_and_ready(client: Client, db: None, settings: SettingsWrapper):
+def test_a_missing_redis_is_degraded_and_ready(
+    client: Client, db: None, settings: SettingsWrapper
+) -> None:
     ticker_beat(seconds_ago=0)
     url, settings.REDIS_URL = settings.REDIS_URL, "redis://127.0.0.1:9/0"
 
@@ -78,19 +80,19 @@ def test_a_missing_redis_is_degraded_and_ready(client: Client, db: None, setting
 @pytest.mark.parametrize(("seconds_ago", "expected"), [(55, 200), (61, 503)])
 def test_a_ticker_silent_for_a_minute_is_not_ready(
     client: Client, db: None, seconds_ago: float, expected: int
-):
+) -> None:
     ticker_beat(seconds_ago)
     assert report(client)[0] == expected
 
 
-def test_a_ticker_that_never_ran_is_not_ready(client: Client, db: None):
+def test_a_ticker_that_never_ran_is_not_ready(client: Client, db: None) -> None:
     status, body = report(client)
     assert (status, body["ticker_age_seconds"], body["database"]) == (503, None, True)
 
 
 def test_a_missing_migration_is_not_ready(
     client: Client, db: None, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     ticker_beat(seconds_ago=0)
     newest = health._newest_migrations() | {("tickets", "9999_not_applied")}
     monkeypatch.setattr(health, "_newest_migrations", lambda: newest)
@@ -100,7 +102,7 @@ def test_a_missing_migration_is_not_ready(
     assert (status, body["database"], body["migrations"]) == (503, True, False)
 
 
-def test_a_missing_database_is_not_ready(client: Client, monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_database_is_not_ready(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_recorder: object) -> None:
         raise OperationalError("connection refused")
 
@@ -111,7 +113,7 @@ def test_a_missing_database_is_not_ready(client: Client, monkeypatch: pytest.Mon
     assert (status, body["database"], body["migrations"]) == (503, False, False)
 
 
-def test_the_ticker_beats_once_per_round_in_one_row(db: None):
+def test_the_ticker_beats_once_per_round_in_one_row(db: None) -> None:
     sweeps: dict[str, run_ticker.Sweep] = {}
     assert run_ticker._round(sweeps, 0) == 0
     first = Heartbeat.objects.get(name=health.TICKER).beat_at
@@ -123,7 +125,7 @@ def test_the_ticker_beats_once_per_round_in_one_row(db: None):
 
 def test_a_broken_sweep_keeps_neither_the_others_nor_the_beat(
     db: None, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     seen: list[object] = []
 
     def broken(*, now: object) -> None:
@@ -141,7 +143,7 @@ def test_a_broken_sweep_keeps_neither_the_others_nor_the_beat(
 
 def test_a_deadlock_is_logged_and_not_taken_for_a_lost_database(
     db: None, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     def deadlocked(*, now: object) -> None:
         raise OperationalError("deadlock detected")
 
@@ -152,5 +154,7 @@ def test_a_deadlock_is_logged_and_not_taken_for_a_lost_database(
 @pytest.mark.parametrize(
     ("failures", "spent", "pause"), [(0, 1.5, 3.5), (0, 9, 0), (1, 0, 1), (2, 0, 2), (9, 0, 5)]
 )
-def test_the_ticker_keeps_its_period_and_backs_off(failures: int, spent: float, pause: float):
+def test_the_ticker_keeps_its_period_and_backs_off(
+    failures: int, spent: float, pause: float
+) -> None:
     assert run_ticker._pause(failures, spent) == pause

@@ -30,13 +30,15 @@ from posdoctor.embedded.home import CHECKOUT
         ("", "no message"),
     ],
 )
-def test_pips_failure_is_one_line(output: str, reason: str):
+def test_pips_failure_is_one_line(output: str, reason: str) -> None:
     line = install._reason(output)
     assert reason in line
     assert "\n" not in line
 
 
-def test_a_full_disk_is_refused_before_anything_is_unpacked(monkeypatch: pytest.MonkeyPatch):
+def test_a_full_disk_is_refused_before_anything_is_unpacked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(install.NEEDED_MB, "local", 10**9)
     with pytest.raises(
         install.InstallError, match=r"^disk full: \d+ MB free in .*need 1000000000 MB"
@@ -46,7 +48,7 @@ def test_a_full_disk_is_refused_before_anything_is_unpacked(monkeypatch: pytest.
 
 def test_the_running_environment_is_whole_and_a_copied_one_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     made = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", made], check=True)
     monkeypatch.setattr(install, "VENV", made)
@@ -59,7 +61,7 @@ def test_the_running_environment_is_whole_and_a_copied_one_is_not(
     assert not install._venv_works()
 
 
-def test_a_changed_lock_is_installed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_changed_lock_is_installed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(install, "VENV", tmp_path)
     monkeypatch.setattr(install, "_venv_works", lambda: True)
     lock = tmp_path / "local.txt"
@@ -74,7 +76,7 @@ def test_a_changed_lock_is_installed_again(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("python", ["no-such-python", "false"])
-def test_an_unfit_python_is_one_line(python: str):
+def test_an_unfit_python_is_one_line(python: str) -> None:
     done = subprocess.run(
         [CHECKOUT / "bin" / "up"],
         env={**os.environ, "PYTHON": python},
@@ -88,7 +90,7 @@ def test_an_unfit_python_is_one_line(python: str):
     assert done.stderr.count("\n") == 1
 
 
-def test_the_installer_stands_alone():
+def test_the_installer_stands_alone() -> None:
     """It runs with the machine's Python, before a single package is there."""
     probe = "import runpy, sys; runpy.run_path(sys.argv[1]); print(sorted(sys.modules))"
     for name in ("install.py", "ports.py"):

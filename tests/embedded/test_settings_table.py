@@ -50,7 +50,7 @@ def table_of(heading: str) -> dict[str, str]:
     return rows
 
 
-def test_the_table_has_every_setting_and_no_other():
+def test_the_table_has_every_setting_and_no_other() -> None:
     assert sorted(table_of("The application")) == sorted(settings_read())
 
 
@@ -58,12 +58,12 @@ def test_the_table_has_every_setting_and_no_other():
     ("name", "default"),
     [(name, default) for name, default in settings_read().items() if default is not None],
 )
-def test_the_table_shows_the_default(name: str, default: str):
+def test_the_table_shows_the_default(name: str, default: str) -> None:
     shown = table_of("The application")[name]
     assert shown == (f"`{default}`" if default else "none")
 
 
-def test_the_command_table_has_every_variable_of_the_commands():
+def test_the_command_table_has_every_variable_of_the_commands() -> None:
     sources = [*CHECKOUT.glob("posdoctor/embedded/*.py"), CHECKOUT / "tests" / "conftest.py"]
     pattern = re.compile(r'environ(?:\.get\(|\[)"([A-Z_]+)"|"([A-Z_]+)" not in os\.environ')
     found = {
@@ -82,7 +82,7 @@ def compose() -> dict[str, dict[str, dict[str, object]]]:
     return yaml.safe_load(text)  # type: ignore[no-any-return]
 
 
-def test_compose_sets_only_settings_that_exist_and_all_that_production_needs():
+def test_compose_sets_only_settings_that_exist_and_all_that_production_needs() -> None:
     services = compose()["services"]
     known = set(settings_read())
     application = {name for name, service in services.items() if "build" in service}
@@ -98,18 +98,18 @@ def test_compose_sets_only_settings_that_exist_and_all_that_production_needs():
         assert pooled == (name == "web"), "a pool does not survive the worker's fork"
 
 
-def test_compose_reads_only_documented_names():
+def test_compose_reads_only_documented_names() -> None:
     text = (CHECKOUT / "docker-compose.yml").read_text(encoding="utf-8")
     assert set(FROM_OUTSIDE.findall(text)) <= set(settings_read()) | COMPOSE_ONLY
 
 
-def test_compose_makes_the_database_with_the_locale_of_the_embedded_one():
+def test_compose_makes_the_database_with_the_locale_of_the_embedded_one() -> None:
     environment = compose()["services"]["db"]["environment"]
     assert isinstance(environment, dict)
     assert environment["POSTGRES_INITDB_ARGS"].split() == list(LOCALE)
 
 
-def test_compose_hardens_every_process_of_ours():
+def test_compose_hardens_every_process_of_ours() -> None:
     for name, service in compose()["services"].items():
         if "build" in service:
             assert service["read_only"] is True, name
@@ -117,7 +117,7 @@ def test_compose_hardens_every_process_of_ours():
             assert service["security_opt"] == ["no-new-privileges:true"], name
 
 
-def test_the_image_holds_production_packages_and_drops_root():
+def test_the_image_holds_production_packages_and_drops_root() -> None:
     lines = (CHECKOUT / "Dockerfile").read_text(encoding="utf-8").splitlines()
     copied = [line.split()[1] for line in lines if line.startswith("COPY ") and "--" not in line]
     assert copied == ["requirements/base.txt", "."]
@@ -130,7 +130,7 @@ def test_the_image_holds_production_packages_and_drops_root():
     assert environment == {"MEDIA_ROOT", "STATIC_ROOT"} <= set(settings_read())
 
 
-def test_the_image_gets_every_app_and_none_of_the_local_stack():
+def test_the_image_gets_every_app_and_none_of_the_local_stack() -> None:
     ignore = (CHECKOUT / ".dockerignore").read_text(encoding="utf-8").split("\n")
     packages = {path.parent.name for path in CHECKOUT.glob("*/__init__.py")} - {"tests"}
     assert {f"!{package}" for package in packages} <= set(ignore)

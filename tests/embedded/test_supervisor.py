@@ -14,7 +14,7 @@ STUB = "tests.embedded.stub_stack"
 @pytest.mark.parametrize("order", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stop_signal_ends_services_in_reverse_order(
     run: Run, home_path: Path, order: signal.Signals
-):
+) -> None:
     program = run(STUB, "first", "second", "third")
     program.wait_for("all started")
 
@@ -26,7 +26,7 @@ def test_a_stop_signal_ends_services_in_reverse_order(
     assert processes_of(home_path) == {}
 
 
-def test_a_killed_service_is_started_again_and_told(run: Run, home_path: Path):
+def test_a_killed_service_is_started_again_and_told(run: Run, home_path: Path) -> None:
     program = run(STUB, "first", "second")
     program.wait_for("all started")
     before = processes_of(home_path)
@@ -41,7 +41,7 @@ def test_a_killed_service_is_started_again_and_told(run: Run, home_path: Path):
     assert len(after) == len(before)
 
 
-def test_five_deaths_in_a_minute_stop_everything_with_the_reason(run: Run, home_path: Path):
+def test_five_deaths_in_a_minute_stop_everything_with_the_reason(run: Run, home_path: Path) -> None:
     program = run(STUB, "first", "crasher")
 
     assert program.wait() == 1
@@ -50,7 +50,7 @@ def test_five_deaths_in_a_minute_stop_everything_with_the_reason(run: Run, home_
     assert processes_of(home_path) == {}
 
 
-def test_a_killed_supervisor_leaves_no_process(run: Run, home_path: Path):
+def test_a_killed_supervisor_leaves_no_process(run: Run, home_path: Path) -> None:
     program = run(STUB, "engines", "web")
     program.wait_for("all started")
     assert len(processes_of(home_path)) >= 4
@@ -60,7 +60,7 @@ def test_a_killed_supervisor_leaves_no_process(run: Run, home_path: Path):
     assert wait_until_gone(home_path) == {}
 
 
-def test_a_second_stack_on_the_same_home_is_refused(run: Run, home_path: Path):
+def test_a_second_stack_on_the_same_home_is_refused(run: Run, home_path: Path) -> None:
     first = run(STUB, "engines")
     first.wait_for("all started")
 

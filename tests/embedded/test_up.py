@@ -36,7 +36,9 @@ def busy_port() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def test_an_explicit_busy_port_is_refused_at_once(run: Run, home_path: Path, busy_port: int):
+def test_an_explicit_busy_port_is_refused_at_once(
+    run: Run, home_path: Path, busy_port: int
+) -> None:
     program = run(EMBEDDED, "up", PORT=str(busy_port))
 
     assert program.wait() == 1
@@ -47,17 +49,17 @@ def test_an_explicit_busy_port_is_refused_at_once(run: Run, home_path: Path, bus
 
 
 @pytest.mark.parametrize("port", ["eighty", "0", "65536", "-1", "８０００"])
-def test_a_port_that_is_none_is_refused(run: Run, port: str):
+def test_a_port_that_is_none_is_refused(run: Run, port: str) -> None:
     program = run(EMBEDDED, "up", PORT=port)
     assert program.wait() == 1
     assert program.lines == [f"bin/up: PORT must be a number from 1 to 65535, not {port!r}"]
 
 
-def test_the_next_free_port_is_taken(busy_port: int):
+def test_the_next_free_port_is_taken(busy_port: int) -> None:
     assert busy_port < ports.next_free(busy_port) < busy_port + 100
 
 
-def test_unknown_arguments_show_how_it_is_used(run: Run):
+def test_unknown_arguments_show_how_it_is_used(run: Run) -> None:
     program = run(EMBEDDED, "up", "--port=8000")
     assert program.wait() == 2
     assert program.lines[0] == "Usage: bin/up"
@@ -84,7 +86,9 @@ READ_AND_LEAVE = (
 )
 
 
-def test_manage_passes_streams_and_status_through_beside_a_running_stack(run: Run, home_path: Path):
+def test_manage_passes_streams_and_status_through_beside_a_running_stack(
+    run: Run, home_path: Path
+) -> None:
     run("tests.embedded.stub_stack", "engines").wait_for("all started")
 
     done = manage(home_path, *READ_AND_LEAVE, stdin="abc")
@@ -92,7 +96,9 @@ def test_manage_passes_streams_and_status_through_beside_a_running_stack(run: Ru
     assert (done.stdout, done.returncode) == ("cba", 7)
 
 
-def test_manage_brings_engines_up_for_the_call_and_takes_them_down(run: Run, home_path: Path):
+def test_manage_brings_engines_up_for_the_call_and_takes_them_down(
+    run: Run, home_path: Path
+) -> None:
     first = run("tests.embedded.stub_stack", "engines")
     first.wait_for("all started")
     first.send(signal.SIGINT)
@@ -117,6 +123,7 @@ def readyz(port: int) -> tuple[int, dict[str, Any]]:
 
 
 def wait_until_complete(port: int, program: Program) -> dict[str, Any]:
+    status, report = readyz(port)
     end = time.monotonic() + 30
     while time.monotonic() < end:
         status, report = readyz(port)
@@ -127,7 +134,9 @@ def wait_until_complete(port: int, program: Program) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_the_whole_stack_recovers_from_every_death_and_leaves_nothing(run: Run, home_path: Path):
+def test_the_whole_stack_recovers_from_every_death_and_leaves_nothing(
+    run: Run, home_path: Path
+) -> None:
     port = ports.throwaway()
     program = run(EMBEDDED, "up", PORT=str(port), POSDOCTOR_DEMO="0")
     program.wait_for(f"http://127.0.0.1:{port}/", seconds=90)
