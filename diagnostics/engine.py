@@ -332,7 +332,7 @@ def _choose(
     fixes = [step for step in steps if isinstance(step, Fix) and _worth(flow, step, belief)]
     leading = _leading(belief)
     cures = [fix for fix in fixes if leading in fix.cures] if belief[leading] >= LEADING else []
-    checks = sum(isinstance(flow.step(name), Check) for name in done)
+    checks = sum(isinstance(flow.step(n), Check) for n, a in done.items() if not a.given)
     ask = not cures and checks <= MAX_CHECKS
     for step in steps:
         if isinstance(step, Check) and (

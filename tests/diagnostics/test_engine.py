@@ -313,6 +313,44 @@ def test_three_unsure_in_a_row_call() -> None:
     assert isinstance(next_step(flow, NOTHING_KNOWN, answers, actor="merchant"), Ask)
 
 
+def twelve_steps(*, given: bool) -> list[Answer]:
+    """The safety screen and twelve more answers in network_down: ten "no", two "can't do this"."""
+    flow = FLOWS["network_down"]
+    mine = [step for step in flow.steps if step.actor == "merchant"]
+    checks = [Answer(step.id, plain(step), given) for step in mine if isinstance(step, Check)]
+    fixes = [Answer(name, "unable", given) for name in ("rejoin_wifi", "replug_cable")]
+    answers = [*checks, *fixes]
+    assert len(answers) == MAX_STEPS + 1
+    return answers
+
+
+def test_twelve_steps_call_and_known_answers_do_not_count() -> None:
+    flow = FLOWS["network_down"]
+    outcome = next_step(flow, NOTHING_KNOWN, twelve_steps(given=False), actor="merchant")
+    assert isinstance(outcome, Outcome)
+    assert (outcome.kind, outcome.reason) == ("call", "steps")
+    shorter = next_step(flow, NOTHING_KNOWN, twelve_steps(given=False)[:-1], actor="merchant")
+    assert isinstance(shorter, Ask)
+    known = next_step(flow, NOTHING_KNOWN, twelve_steps(given=True), actor="merchant")
+    assert isinstance(known, Ask)
+    assert known.index == 1
+
+
+def test_what_cannot_be_done_costs_no_minutes() -> None:
+    flow = FLOWS["network_down"]
+    tried = [
+        Answer(SAFETY, "none"),
+        Answer("ask_network_admin", "unsolved"),
+        Answer("switch_network", "unsolved"),
+        Answer("restart_router", "unsolved"),
+    ]
+    outcome = next_step(flow, NOTHING_KNOWN, tried, actor="merchant")
+    assert isinstance(outcome, Outcome)
+    assert (outcome.kind, outcome.reason) == ("call", "minutes")
+    tried[1] = Answer("ask_network_admin", "unable")
+    assert isinstance(next_step(flow, NOTHING_KNOWN, tried, actor="merchant"), Ask)
+
+
 def test_half_an_hour_of_charging_ends_the_walk() -> None:
     asked, outcome = walk("no_power", {"idle_over_month": "yes"})
     assert asked[-1] == "charge_half_hour"
