@@ -23,6 +23,11 @@ def store_ref() -> str:
     return new_ref("S", 6)
 
 
+def contact_ref() -> str:
+    """A fresh `C-` reference."""
+    return new_ref("C", 8)
+
+
 class Merchant(models.Model):
     """A contract partner with its 15-digit merchant number (ISO 8583 field 42)."""
 
@@ -109,6 +114,7 @@ class Contact(models.Model):
     store = models.ForeignKey(
         Store, on_delete=models.CASCADE, related_name="contacts", null=True, blank=True
     )
+    ref = models.CharField(max_length=12, default=contact_ref)
     name = FreeCharField(max_length=60)
     phone = models.CharField(max_length=20)
     email = models.EmailField(blank=True)
@@ -118,6 +124,7 @@ class Contact(models.Model):
     objects = ContactQuerySet.as_manager()
 
     class Meta:
+        constraints = [models.UniqueConstraint(fields=["ref"], name="merchants_contact_ref")]
         indexes = [
             # Read by the desk's search and by `/find`: whole numbers and last digits.
             models.Index(fields=["provider", "phone"], name="merchants_contact_phone"),

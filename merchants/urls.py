@@ -1,4 +1,4 @@
-"""Addresses of merchants at the desk."""
+"""Addresses of merchants, stores and contacts at the desk."""
 
 from django.urls import path
 
@@ -8,4 +8,10 @@ app_name = "merchants"
 urlpatterns = [
     path("desk/merchants/", views.index, name="list"),
     path("desk/merchants/<ref>/", views.page, name="merchant"),
+    path("desk/merchants/<ref>/edit", views.edit, name="edit"),
+    path("desk/merchants/<ref>/contacts/new", views.new_contact, name="new_contact"),
+    path("desk/stores/<ref>/edit", views.store, name="store"),
+    path("desk/contacts/<ref>/edit", views.contact, name="contact"),
+    path("desk/contacts/<ref>/remove", views.remove_contact, name="remove_contact"),
+    path("desk/contacts/<ref>/reveal", views.reveal, name="reveal"),
 ]

@@ -4,13 +4,30 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
+from merchants.models import Store
 from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.policies import Permission, require
-from posdoctor.core.errors import IllegalMoveError
+from posdoctor.core.errors import DomainError, IllegalMoveError
 from terminals.lifecycle import TerminalState, can_move
 from terminals.models import Terminal, TerminalEvent, TerminalModel, sticker_code
+
+# The `cause` of a stop that a person at the desk ordered; the reason is in the event's note.
+BY_HAND = "by_hand"
+IN_USE = frozenset({TerminalState.ACTIVE, TerminalState.STOPPED})
+
+
+class SerialTakenError(DomainError):
+    """Another terminal of the provider has this serial."""
+
+    code = "serial_taken"
+
+
+class StoreNeededError(DomainError):
+    """A terminal in use stands in a store (银发〔2021〕259号: one terminal, one merchant)."""
+
+    code = "store_needed"
 
 
 @transaction.atomic
@@ -34,6 +51,18 @@ def stop(
     terminal.save(update_fields=["state", "stopped_at", "stopped_for"])
     _record(terminal, TerminalEvent.Kind.STOPPED, actor, now, note=note, cause=cause)
     return terminal
+
+
+@transaction.atomic
+def stop_by_hand(actor: Actor, *, terminal_id: int, reason: str, now: datetime) -> Terminal:
+    """Takes a terminal in use out of use, with a reason that stays in its history.
+
+    Locks the terminal. Raises NotAllowedError, IllegalMoveError; a hidden one is DoesNotExist.
+    """
+    terminal = Terminal.objects.visible_to(actor).lock(terminal_id)
+    if terminal.state != TerminalState.ACTIVE:
+        raise IllegalMoveError(terminal.state, TerminalState.STOPPED)
+    return stop(actor, terminal_id=terminal_id, cause=BY_HAND, now=now, note=reason)
 
 
 @transaction.atomic
@@ -65,19 +94,37 @@ def move(
     """
     terminal = Terminal.objects.visible_to(actor).lock(terminal_id)
     require(actor, Permission.TERMINAL_EDIT)
-    by_hand = {TerminalState.IN_REPAIR, TerminalState.IN_STOCK, TerminalState.RETIRED, TerminalState.ACTIVE}
-    from_stop = terminal.state == TerminalState.STOPPED and state == TerminalState.ACTIVE
-    if state not in by_hand or from_stop or not can_move(terminal.state, state):
+    if state not in moves_by_hand(terminal):
         raise IllegalMoveError(terminal.state, state)
-    if state == TerminalState.ACTIVE and terminal.store_id is None:
-        raise IllegalMoveError(terminal.state, state)
+    is_release = state == TerminalState.ACTIVE and is_unreleased(terminal)
+    if is_release:
+        # SECURITY: a detour through repair or stock is no way around the release.
+        require(actor, Permission.TERMINAL_RELEASE)
     before = terminal.state
     terminal.state = TerminalState(state)
     terminal.stopped_at = None
     terminal.stopped_for = ""
     terminal.save(update_fields=["state", "stopped_at", "stopped_for"])
-    _record(terminal, TerminalEvent.Kind.MOVED, actor, now, note=note, before=before, after=state)
+    kind = TerminalEvent.Kind.RELEASED if is_release else TerminalEvent.Kind.MOVED
+    _record(terminal, kind, actor, now, note=note, before=before, after=state)
     return terminal
+
+
+def moves_by_hand(terminal: Terminal) -> list[TerminalState]:
+    """The states that `move` takes this terminal to, in the order of its life."""
+    by_hand = [TerminalState.ACTIVE, TerminalState.IN_REPAIR, TerminalState.IN_STOCK, TerminalState.RETIRED]
+    possible = [state for state in by_hand if can_move(terminal.state, state)]
+    # Release is a deed of its own; a terminal in use stands in a store.
+    if terminal.state == TerminalState.STOPPED or terminal.store_id is None:
+        return [state for state in possible if state != TerminalState.ACTIVE]
+    return possible
+
+
+def is_unreleased(terminal: Terminal) -> bool:
+    """Stopped once, and nobody with the right put it back into use since."""
+    kinds = [TerminalEvent.Kind.STOPPED, TerminalEvent.Kind.RELEASED]
+    last = terminal.events.filter(kind__in=kinds).order_by("-occurred_at", "-pk").first()
+    return last is not None and last.kind == TerminalEvent.Kind.STOPPED
 
 
 @transaction.atomic
@@ -117,6 +164,66 @@ def load_models(entries: Iterable[Mapping[str, Any]]) -> int:
         TerminalModel.objects.update_or_create(slug=entry["id"], defaults=values)
         changed += 1
     return changed
+
+
+@transaction.atomic
+def edit(
+    actor: Actor,
+    *,
+    terminal_id: int,
+    now: datetime,
+    values: Mapping[str, Any],
+    numbers: Mapping[str, str],
+) -> Terminal:
+    """Corrects the record. `values`: columns of Terminal; `numbers`: kind -> number, "" for none.
+
+    Locks the terminal; records `edited` with the old and new values of what changed. Raises
+    NotAllowedError, SerialTakenError, StoreNeededError; a hidden one is DoesNotExist.
+    """
+    terminal = Terminal.objects.visible_to(actor).lock(terminal_id)
+    require(actor, Permission.TERMINAL_EDIT)
+    if terminal.state in IN_USE and not values["store"]:
+        raise StoreNeededError
+    before = {name: getattr(terminal, name) for name in values}
+    changed = [name for name, value in values.items() if before[name] != value]
+    for name in changed:
+        setattr(terminal, name, values[name])
+    if changed:
+        try:
+            with transaction.atomic():
+                terminal.save(update_fields=changed)
+        except IntegrityError as error:
+            raise SerialTakenError from error
+    differences = {name: [_plain(before[name]), _plain(values[name])] for name in changed}
+    differences |= _edit_numbers(terminal, numbers)
+    if differences:
+        _record(terminal, TerminalEvent.Kind.EDITED, actor, now, changes=differences)
+    return terminal
+
+
+def _edit_numbers(terminal: Terminal, numbers: Mapping[str, str]) -> dict[str, list[str]]:
+    """Writes, replaces or drops the acquirer's numbers; old and new of what changed."""
+    known = dict(terminal.numbers.values_list("kind", "number"))
+    differences = {}
+    for kind, number in numbers.items():
+        old = known.get(kind, "")
+        if old == number:
+            continue
+        differences[f"number_{kind}"] = [old, number]
+        if number:
+            terminal.numbers.update_or_create(kind=kind, defaults={"number": number})
+        else:
+            terminal.numbers.filter(kind=kind).delete()
+    return differences
+
+
+def _plain(value: Any) -> str:
+    """A value as the history keeps it."""
+    if isinstance(value, Store):
+        return value.ref
+    if isinstance(value, TerminalModel):
+        return value.slug
+    return "" if value is None else str(value)
 
 
 def _record(

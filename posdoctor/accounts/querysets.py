@@ -53,6 +53,11 @@ class TeamQuerySet(models.QuerySet["Team"]):
             return self.filter(provider_id=actor.provider_id)
         return self.none()
 
+    def with_list_columns(self) -> Self:
+        """With the number of people who can work in them."""
+        active = models.Q(seats__is_active=True, seats__user__is_active=True)
+        return self.annotate(member_count=models.Count("seats", filter=active)).order_by("name")
+
 
 class AccountEventQuerySet(models.QuerySet["AccountEvent"]):
     """What was done to people, teams and records."""

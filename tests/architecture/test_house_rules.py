@@ -27,7 +27,7 @@ MACHINE_COLUMNS = {
     "accounts.accountevent": {"kind", "actor_role"},
     "merchants.merchant": {"ref", "number", "fee_class"},
     "merchants.store": {"ref", "city_tier", "time_zone"},
-    "merchants.contact": {"phone", "email", "language"},
+    "merchants.contact": {"ref", "phone", "email", "language"},
     "terminals.terminalmodel": {
         "slug",
         "vendor",

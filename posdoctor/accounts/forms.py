@@ -1,0 +1,153 @@
+"""Shape of what is typed about people, teams and providers."""
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Any, ClassVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from posdoctor.accounts.models import Seat, Team, User
+from posdoctor.accounts.roles import SEAT_ROLES
+from posdoctor.core.forms import PlainForm
+
+_EMAIL = forms.EmailInput(attrs={"autocomplete": "off", "inputmode": "email"})
+_BAD_EMAIL = _("Enter an e-mail address like name@example.cn")
+_ROLES = [(role.value, role.label) for role in SEAT_ROLES]
+
+
+class EmailField(forms.EmailField):
+    """An address in lower case; full-width letters and blanks around it are forgiven."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("error_messages", {"required": _BAD_EMAIL, "invalid": _BAD_EMAIL})
+        super().__init__(widget=_EMAIL, **kwargs)
+
+    def to_python(self, value: Any) -> str:
+        """The address as it is stored."""
+        return str(super().to_python(unicodedata.normalize("NFKC", value or ""))).lower()
+
+
+class ProfileForm(PlainForm):
+    """One's own name, language and look."""
+
+    required_texts: ClassVar[Mapping[str, Any]] = {"name": _("Enter your name")}
+
+    name = forms.CharField(
+        label=_("Name"),
+        max_length=80,
+        help_text=_("Merchants read it above your replies."),
+        widget=forms.TextInput(attrs={"autocomplete": "name"}),
+    )
+    language = forms.ChoiceField(
+        label=_("Language"), choices=settings.LANGUAGES, widget=forms.RadioSelect
+    )
+    theme = forms.ChoiceField(
+        label=_("Appearance"), choices=User.Theme.choices, widget=forms.RadioSelect, required=False
+    )
+    has_shortcuts = forms.BooleanField(
+        label=_("Keyboard shortcuts"),
+        required=False,
+        help_text=_("Single keys such as R and J. They never work inside a text field."),
+    )
+
+
+class ThemeForm(PlainForm):
+    """Light, dark, or as the device has it."""
+
+    theme = forms.ChoiceField(choices=User.Theme.choices, required=False)
+
+
+class SeatForm(PlainForm):
+    """Role and teams of a colleague."""
+
+    required_texts: ClassVar[Mapping[str, Any]] = {"role": _("Choose a role")}
+
+    role = forms.ChoiceField(label=_("Role"), choices=_ROLES, widget=forms.RadioSelect)
+    teams = forms.MultipleChoiceField(
+        label=_("Teams"), required=False, widget=forms.CheckboxSelectMultiple
+    )
+
+    def __init__(self, *args: Any, teams: list[Team], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["teams"].choices = [(team.ref, team.name) for team in teams]  # type: ignore[attr-defined]
+        if not teams:
+            del self.fields["teams"]
+
+    @staticmethod
+    def initial_of(seat: Seat) -> dict[str, Any]:
+        """What the form shows for a stored seat."""
+        return {"role": seat.role, "teams": [team.ref for team in seat.teams.all()]}
+
+
+class InviteForm(SeatForm):
+    """A new colleague."""
+
+    required_texts: ClassVar[Mapping[str, Any]] = {
+        "name": _("Enter the person's name"),
+        "role": _("Choose a role"),
+    }
+
+    email = EmailField(label=_("E-mail address"), max_length=254)
+    name = forms.CharField(
+        label=_("Name"), max_length=80, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+
+    field_order = ["email", "name", "role", "teams"]
+
+
+class TeamForm(PlainForm):
+    """Names of a team in both languages."""
+
+    required_texts: ClassVar[Mapping[str, Any]] = {"name": _("Enter the team's name")}
+
+    name = forms.CharField(label=_("Team name"), max_length=60)
+    name_en = forms.CharField(label=_("English name"), max_length=60, required=False)
+
+
+class ProviderForm(PlainForm):
+    """A new provider and its first administrator."""
+
+    required_texts: ClassVar[Mapping[str, Any]] = {
+        "name": _("Enter the provider's name"),
+        "slug": _("Enter a short name in Latin letters"),
+        "hotline": _("Enter the number that merchants call"),
+        "administrator_name": _("Enter the administrator's name"),
+    }
+
+    name = forms.CharField(label=_("Provider name"), max_length=120)
+    name_en = forms.CharField(label=_("English name"), max_length=120, required=False)
+    slug = forms.SlugField(
+        label=_("Short name"),
+        max_length=40,
+        help_text=_("Lower-case letters, digits and dashes. Used in files and reports."),
+        error_messages={"invalid": _("Use lower-case letters, digits and dashes only")},
+    )
+    hotline = forms.CharField(
+        label=_("Service hotline"),
+        max_length=40,
+        help_text=_("Merchants see and call it."),
+        widget=forms.TextInput(attrs={"inputmode": "tel"}),
+    )
+    time_zone = forms.CharField(label=_("Time zone"), max_length=60, initial="Asia/Shanghai")
+    administrator_name = forms.CharField(label=_("First administrator's name"), max_length=80)
+    administrator_email = EmailField(label=_("First administrator's e-mail address"), max_length=254)
+
+    def clean_slug(self) -> str:
+        """Lower case."""
+        return str(self.cleaned_data["slug"]).lower()
+
+    def clean_time_zone(self) -> str:
+        """A name that the time zone database knows."""
+        return known_time_zone(self.cleaned_data["time_zone"])
+
+
+def known_time_zone(name: str) -> str:
+    """`name` as it stands; raises ValidationError where no such zone exists."""
+    try:
+        return ZoneInfo(name.strip()).key
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValidationError(_("Enter a time zone like Asia/Shanghai"), code="zone") from error

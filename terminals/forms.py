@@ -1,0 +1,192 @@
+"""Shape of what the desk types about terminals."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from merchants.models import Store
+from posdoctor.accounts.actor import Actor
+from posdoctor.core.forms import PlainForm
+from terminals.lifecycle import TerminalState
+from terminals.models import Terminal, TerminalModel, TerminalNumber
+
+_DAY = _("Write the date like 2026-11-20")
+_NO_SUGGESTIONS = {"autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false"}
+
+
+class CodeField(forms.CharField):
+    """Letters and digits printed on a machine: upper case, half width, without blanks."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(widget=forms.TextInput(attrs=_NO_SUGGESTIONS), **kwargs)
+
+    def to_python(self, value: Any) -> str:
+        """The code as it is stored."""
+        return re.sub(r"\s+", "", unicodedata.normalize("NFKC", value or "")).upper()
+
+
+class ReasonForm(PlainForm):
+    """Why a terminal is stopped or released."""
+
+    required_texts: ClassVar[Mapping[str, Any]] = {
+        "reason": _("Say why, it stays in the terminal's history")
+    }
+
+    reason = forms.CharField(
+        label=_("Reason"), max_length=500, widget=forms.Textarea(attrs={"rows": 3})
+    )
+
+
+class MoveForm(PlainForm):
+    """A new state by hand, with the reason."""
+
+    required_texts: ClassVar[Mapping[str, Any]] = {
+        "state": _("Choose the new state"),
+        "note": _("Say why, it stays in the terminal's history"),
+    }
+
+    state = forms.ChoiceField(label=_("New state"), widget=forms.RadioSelect)
+    note = forms.CharField(
+        label=_("Reason"), max_length=500, widget=forms.Textarea(attrs={"rows": 3})
+    )
+
+    def __init__(self, *args: Any, states: list[TerminalState], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["state"].choices = [(state.value, state.label) for state in states]  # type: ignore[attr-defined]
+
+
+class TerminalForm(PlainForm):
+    """The record of one terminal."""
+
+    required_texts: ClassVar[Mapping[str, Any]] = {
+        "serial": _("Enter the serial from the label on the back"),
+        "model": _("Choose the model"),
+    }
+
+    serial = CodeField(label=_("Serial"), max_length=60)
+    model = forms.ChoiceField(label=_("Model"))
+    store = CodeField(
+        label=_("Store"),
+        max_length=20,
+        required=False,
+        help_text=_("Reference of the store, like S-7K3Q9M. It stands on the merchant's page."),
+    )
+    counter = forms.CharField(label=_("Counter"), max_length=60, required=False)
+    number_card = CodeField(label=_("Terminal number (card)"), max_length=20, required=False)
+    number_qr = CodeField(label=_("Terminal number (QR code)"), max_length=20, required=False)
+    connection = forms.ChoiceField(
+        label=_("Connection"),
+        required=False,
+        choices=[("", pgettext_lazy("connection", "Not known")), *Terminal.Connection.choices],
+    )
+    sim_iccid = CodeField(
+        label=_("SIM card number (ICCID)"), max_length=40, required=False
+    )
+    sim_operator = forms.CharField(label=_("Mobile operator"), max_length=40, required=False)
+    firmware = forms.CharField(label=_("Firmware"), max_length=60, required=False)
+    app_version = forms.CharField(label=_("App version"), max_length=30, required=False)
+    installed_on = forms.DateField(
+        label=_("Installed on"),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        error_messages={"invalid": _DAY},
+    )
+    warranty_until = forms.DateField(
+        label=_("Warranty until"),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        error_messages={"invalid": _DAY},
+    )
+
+    def __init__(self, *args: Any, actor: Actor, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._actor = actor
+        self._models = {model.slug: model for model in TerminalModel.objects.all()}
+        choices = [(slug, model.label) for slug, model in self._models.items()]
+        self.fields["model"].choices = choices  # type: ignore[attr-defined]
+
+    def clean_serial(self) -> str:
+        """Six to fifty letters, digits and dashes."""
+        serial = str(self.cleaned_data["serial"])
+        if not re.fullmatch(r"[0-9A-Z][0-9A-Z-]{5,49}", serial):
+            raise ValidationError(
+                _("A serial has 6 to 50 letters, digits and dashes. Check the label."), code="serial"
+            )
+        return serial
+
+    def clean_model(self) -> TerminalModel:
+        """The chosen make and model."""
+        return self._models[self.cleaned_data["model"]]
+
+    def clean_store(self) -> Store | None:
+        """The store with this reference, if the actor may see it."""
+        ref = self.cleaned_data["store"]
+        if not ref:
+            return None
+        store = Store.objects.visible_to(self._actor).filter(ref=ref).first()
+        if store is None:
+            raise ValidationError(
+                _("No store has the reference %(ref)s. Copy it from the merchant's page."),
+                code="store",
+                params={"ref": ref},
+            )
+        return store
+
+    def clean_number_card(self) -> str:
+        """Eight letters or digits, or nothing."""
+        return _terminal_number(self.cleaned_data["number_card"])
+
+    def clean_number_qr(self) -> str:
+        """Eight letters or digits, or nothing."""
+        return _terminal_number(self.cleaned_data["number_qr"])
+
+    def clean_sim_iccid(self) -> str:
+        """Nineteen or twenty digits, the last of some cards a letter."""
+        iccid = str(self.cleaned_data["sim_iccid"])
+        if iccid and not re.fullmatch(r"[0-9]{18,19}[0-9A-F]", iccid):
+            raise ValidationError(
+                _("A SIM card number has 19 or 20 digits, this one has %(n)d"),
+                code="iccid",
+                params={"n": len(iccid)},
+            )
+        return iccid
+
+    def values(self) -> dict[str, Any]:
+        """Columns of Terminal."""
+        numbers = {f"number_{kind}" for kind in TerminalNumber.Kind.values}
+        return {name: value for name, value in self.cleaned_data.items() if name not in numbers}
+
+    def numbers(self) -> dict[str, str]:
+        """Kind -> number; empty where there is none."""
+        return {kind: self.cleaned_data[f"number_{kind}"] for kind in TerminalNumber.Kind.values}
+
+    @staticmethod
+    def initial_of(terminal: Terminal) -> dict[str, Any]:
+        """What the form shows for a stored terminal."""
+        plain = (
+            "serial", "counter", "connection", "sim_iccid", "sim_operator", "firmware",
+            "app_version", "installed_on", "warranty_until",
+        )  # fmt: skip
+        numbers = {f"number_{number.kind}": number.number for number in terminal.numbers.all()}
+        return {
+            **{name: getattr(terminal, name) for name in plain},
+            "model": terminal.model.slug,
+            "store": terminal.store.ref if terminal.store else "",
+            **numbers,
+        }
+
+
+def _terminal_number(number: str) -> str:
+    if number and not re.fullmatch(r"[0-9A-Z]{8}", number):
+        raise ValidationError(
+            _("A terminal number has 8 letters or digits, this one has %(n)d"),
+            code="number",
+            params={"n": len(number)},
+        )
+    return number

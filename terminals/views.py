@@ -1,0 +1,310 @@
+"""Pages of terminals at the desk: list, page with history, state, sticker, record."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.forms import Form
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext_lazy
+from django.views.decorators.http import require_GET, require_http_methods
+
+from merchants.models import Merchant
+from posdoctor.accounts.access import for_seats
+from posdoctor.accounts.middleware import ActorRequest
+from posdoctor.accounts.policies import Permission, require
+from posdoctor.core import clock
+from posdoctor.core.errors import DomainError, IllegalMoveError
+from posdoctor.core.htmx import render_page
+from terminals import actions
+from terminals.filters import TerminalFilter, page_of
+from terminals.forms import MoveForm, ReasonForm, TerminalForm
+from terminals.models import Terminal, TerminalEvent, TerminalModel
+
+GET_OR_POST = require_http_methods(["GET", "HEAD", "POST"])
+HISTORY = 40
+IN_PANEL = 20
+
+FEATURES: dict[str, str | Promise] = {
+    "battery": pgettext_lazy("feature", "Battery"),
+    "removable_battery": pgettext_lazy("feature", "Removable battery"),
+    "printer": pgettext_lazy("feature", "Printer"),
+    "wifi": pgettext_lazy("feature", "Wi-Fi"),
+    "sim": pgettext_lazy("feature", "SIM card"),
+    "ethernet": pgettext_lazy("feature", "Network socket"),
+    "bluetooth": pgettext_lazy("feature", "Bluetooth"),
+    "dial": pgettext_lazy("feature", "Telephone line"),
+    "local_network": pgettext_lazy("feature", "Local network"),
+    "dock": pgettext_lazy("feature", "Charging dock"),
+    "touch_screen": pgettext_lazy("feature", "Touch screen"),
+    "keypad": pgettext_lazy("feature", "Keypad"),
+    "camera": pgettext_lazy("feature", "Camera"),
+    "chip": pgettext_lazy("feature", "Chip reader"),
+    "swipe": pgettext_lazy("feature", "Magnetic stripe"),
+    "contactless": pgettext_lazy("feature", "Contactless"),
+}
+# Why a terminal was stopped, where it was not a fault of a flow.
+STOPPED_FOR: dict[str, str | Promise] = {
+    actions.BY_HAND: gettext_lazy("Stopped at the desk"),
+    "battery_swollen": gettext_lazy("The battery is swollen"),
+    "tamper_text": gettext_lazy("The screen shows a tamper text"),
+    "case_opened": gettext_lazy("The case was opened"),
+    "liquid_or_drop": gettext_lazy("Liquid or a fall"),
+}
+CHANGED: dict[str, str | Promise] = {
+    **{name: field.label or name for name, field in TerminalForm.base_fields.items()},
+}
+LOOKS = {
+    TerminalEvent.Kind.STOPPED: "octagon-alert",
+    TerminalEvent.Kind.RELEASED: "circle-check",
+    TerminalEvent.Kind.MOVED: "move-right",
+    TerminalEvent.Kind.STICKER_REPLACED: "qr-code",
+    TerminalEvent.Kind.EDITED: "pencil",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a terminal's history."""
+
+    at: datetime
+    icon: str
+    title: str
+    details: list[str]
+    who: str = ""
+
+
+@for_seats
+@require_GET
+def index(request: ActorRequest) -> HttpResponse:
+    """Terminals by serial, fifty a page."""
+    form = TerminalFilter(request.GET, actor=request.actor)
+    context = {"form": form, "page": page_of(request.actor, form)}
+    return render_page(request, "terminals/list.html", "terminals/_rows.html", context)
+
+
+@for_seats
+@require_GET
+def of_merchant(request: ActorRequest, merchant_ref: str) -> HttpResponse:
+    """The panel of a merchant's page: its terminals, the first twenty."""
+    merchants = Merchant.objects.visible_to(request.actor)
+    merchant = get_object_or_404(merchants, ref=merchant_ref.upper())
+    found = Terminal.objects.visible_to(request.actor).filter(store__merchant=merchant)
+    rows = list(found.with_list_columns()[: IN_PANEL + 1])
+    context = {"merchant": merchant, "terminals": rows[:IN_PANEL], "has_more": len(rows) > IN_PANEL}
+    return render_page(request, "terminals/of_merchant.html", "terminals/_of_merchant.html", context)
+
+
+@for_seats
+@require_GET
+def page(request: ActorRequest, ref: str) -> HttpResponse:
+    """One terminal: state first, then facts, sticker, history and its tickets."""
+    terminal = _terminal(request, ref)
+    return render(request, "terminals/terminal.html", _facts(request, terminal))
+
+
+@for_seats
+@GET_OR_POST
+def edit(request: ActorRequest, ref: str) -> HttpResponse:
+    """Corrects the record of one terminal."""
+    terminal = _terminal(request, ref)
+    require(request.actor, Permission.TERMINAL_EDIT)
+    initial = TerminalForm.initial_of(terminal)
+    form = TerminalForm(request.POST or None, initial=initial, actor=request.actor)
+    if form.is_valid():
+        try:
+            actions.edit(
+                request.actor,
+                terminal_id=terminal.pk,
+                now=clock.now(),
+                values=form.values(),
+                numbers=form.numbers(),
+            )
+        except DomainError as error:
+            _explain(form, error)
+        else:
+            return _done(request, terminal, _("Record saved"))
+    context = {"form": form, "terminal": terminal}
+    return render(request, "terminals/edit.html", context, status=_status(form))
+
+
+@for_seats
+@GET_OR_POST
+def stop(request: ActorRequest, ref: str) -> HttpResponse:
+    """Asks for the reason, then takes the terminal out of use."""
+    terminal = _terminal(request, ref)
+    require(request.actor, Permission.TERMINAL_STOP)
+    form = ReasonForm(request.POST or None)
+    if form.is_valid():
+        try:
+            actions.stop_by_hand(
+                request.actor, terminal_id=terminal.pk, now=clock.now(), **form.cleaned_data
+            )
+        except IllegalMoveError:
+            return _too_late(request, terminal)
+        return _done(request, terminal, _("Out of use. A lead has to release it."))
+    context = {"form": form, "terminal": terminal}
+    return render(request, "terminals/stop.html", context, status=_status(form))
+
+
+@for_seats
+@GET_OR_POST
+def release(request: ActorRequest, ref: str) -> HttpResponse:
+    """Asks for the reason, then puts a stopped terminal back into use. Leads only."""
+    terminal = _terminal(request, ref)
+    require(request.actor, Permission.TERMINAL_RELEASE)
+    form = ReasonForm(request.POST or None)
+    if form.is_valid():
+        try:
+            actions.release(
+                request.actor, terminal_id=terminal.pk, now=clock.now(), **form.cleaned_data
+            )
+        except IllegalMoveError:
+            return _too_late(request, terminal)
+        return _done(request, terminal, _("Back in use"))
+    context = {"form": form, "terminal": terminal, "stopped_for": _stopped_for(terminal)}
+    return render(request, "terminals/release.html", context, status=_status(form))
+
+
+@for_seats
+@GET_OR_POST
+def move(request: ActorRequest, ref: str) -> HttpResponse:
+    """Into repair, back to stock, back into use, retired: with the reason."""
+    terminal = _terminal(request, ref)
+    require(request.actor, Permission.TERMINAL_EDIT)
+    states = actions.moves_by_hand(terminal)
+    form = MoveForm(
+        request.POST or None, initial={"state": request.GET.get("to", "")}, states=states
+    )
+    if request.method == "POST" and request.POST.get("state") not in ["", None, *states]:
+        return _too_late(request, terminal)
+    if form.is_valid():
+        try:
+            actions.move(
+                request.actor, terminal_id=terminal.pk, now=clock.now(), **form.cleaned_data
+            )
+        except IllegalMoveError:
+            return _too_late(request, terminal)
+        return _done(request, terminal, _("State changed"))
+    context = {"form": form, "terminal": terminal}
+    return render(request, "terminals/move.html", context, status=_status(form))
+
+
+@for_seats
+@GET_OR_POST
+def replace_sticker(request: ActorRequest, ref: str) -> HttpResponse:
+    """First says what happens to the old sticker, then draws a new code."""
+    terminal = _terminal(request, ref)
+    require(request.actor, Permission.TERMINAL_EDIT)
+    if request.method == "POST":
+        actions.replace_sticker(request.actor, terminal_id=terminal.pk, now=clock.now())
+        return _done(request, terminal, _("New sticker code. The old one no longer works."))
+    return render(request, "terminals/sticker.html", {"terminal": terminal})
+
+
+def _facts(request: ActorRequest, terminal: Terminal) -> dict[str, Any]:
+    """Everything on a terminal's page."""
+    path = reverse("diagnostics:sticker", args=[terminal.sticker_code])
+    return {
+        "terminal": terminal,
+        "numbers": terminal.numbers.order_by("kind"),
+        "features": _features(terminal.model),
+        "connections": [
+            Terminal.Connection(name).label
+            for name in terminal.model.connections
+            if name in Terminal.Connection
+        ],
+        "moves": actions.moves_by_hand(terminal),
+        "stopped_for": _stopped_for(terminal),
+        "sticker_address": f"{settings.PUBLIC_URL}{path}",
+        "history": _history(request, terminal),
+    }
+
+
+def _features(model: TerminalModel) -> list[tuple[str | Promise, bool | None, bool]]:
+    """(name, has it or None for unknown, a source states it) of each known feature."""
+    return [
+        (label, model.features.get(name), bool(model.verified.get(name)))
+        for name, label in FEATURES.items()
+        if name in model.features
+    ]
+
+
+def _history(request: ActorRequest, terminal: Terminal) -> list[Entry]:
+    """What was done to the terminal and the self-checks walked on it, newest first."""
+    events = terminal.events.order_by("-occurred_at", "-pk")[:HISTORY]
+    runs = terminal.runs.visible_to(request.actor).select_related("flow_version")
+    entries = [_event_entry(event) for event in events]
+    entries += [
+        Entry(
+            run.started_at,
+            "stethoscope",
+            run.symptom_title,
+            [str(run.get_state_display()), run.ref],
+        )
+        for run in runs.order_by("-started_at")[:HISTORY]
+    ]
+    return sorted(entries, key=lambda entry: entry.at, reverse=True)[:HISTORY]
+
+
+def _event_entry(event: TerminalEvent) -> Entry:
+    details = []
+    if event.kind == TerminalEvent.Kind.STOPPED:
+        details.append(_cause_words(event.data.get("cause", "")))
+    if "after" in event.data:
+        states = dict(Terminal._meta.get_field("state").flatchoices)
+        details.append(f"{states[event.data['before']]} → {states[event.data['after']]}")
+    for name, (old, new) in event.data.get("changes", {}).items():
+        details.append(f"{CHANGED.get(name, name)}: {old or '–'} → {new or '–'}")
+    details.append(event.note)
+    title = TerminalEvent.Kind(event.kind).label
+    icon = LOOKS[TerminalEvent.Kind(event.kind)]
+    return Entry(event.occurred_at, icon, str(title), [d for d in details if d], event.actor_name)
+
+
+def _stopped_for(terminal: Terminal) -> str:
+    return _cause_words(terminal.stopped_for)
+
+
+def _cause_words(cause: str) -> str:
+    return str(STOPPED_FOR.get(cause, cause))
+
+
+def _terminal(request: ActorRequest, ref: str) -> Terminal:
+    terminals = Terminal.objects.visible_to(request.actor).select_related(
+        "model", "store__merchant"
+    )
+    return get_object_or_404(terminals, ref=ref.upper())
+
+
+def _done(request: ActorRequest, terminal: Terminal, text: str) -> HttpResponse:
+    messages.success(request, text)
+    return redirect("terminals:terminal", ref=terminal.ref)
+
+
+def _too_late(request: ActorRequest, terminal: Terminal) -> HttpResponse:
+    """409 with the page as it is now, so that the screen heals itself."""
+    fresh = _terminal(request, terminal.ref)
+    messages.error(request, _("The terminal is in another state now. Nothing was changed."))
+    return render(request, "terminals/terminal.html", _facts(request, fresh), status=409)
+
+
+def _explain(form: Form, error: DomainError) -> None:
+    """Puts a refusal beside the field that it is about; unknown ones are raised again."""
+    texts = {
+        "serial_taken": ("serial", _("Another terminal has this serial. Check the label.")),
+        "store_needed": ("store", _("A terminal in use needs a store. Enter its reference.")),
+    }
+    if error.code not in texts:
+        raise error
+    form.add_error(*texts[error.code])
+
+
+def _status(form: Form) -> int:
+    return 422 if form.is_bound and form.errors else 200
