@@ -27,7 +27,7 @@ UNSURE = "unsure"
 FIX_ANSWERS = ("solved", "unsolved", "unable")
 OTHER = "other"
 
-QUESTION_HAN, INSTRUCTION_HAN, ANSWER_HAN, ENGLISH_LENGTH = 18, 24, 9, 60
+QUESTION_HAN, INSTRUCTION_HAN, ANSWER_HAN, ENGLISH_LENGTH = 18, 24, 8, 60
 _HAN = re.compile("[\u4e00-\u9fff]")
 _ID = re.compile(r"[a-z][a-z0-9_]{0,59}\Z")
 
