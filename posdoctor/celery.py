@@ -4,13 +4,18 @@ The queue may lose everything at any time. What must happen is a row in PostgreS
 finds; the schedule only says how soon.
 """
 
+import ctypes
 import os
+import signal
+import sys
 
 from celery import Celery
 from celery.schedules import crontab
-from celery.signals import heartbeat_sent
+from celery.signals import heartbeat_sent, worker_process_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "posdoctor.settings")
+
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 app = Celery("posdoctor")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -43,3 +48,13 @@ def report_worker(**_sender: object) -> None:
     from posdoctor.core import health  # noqa: PLC0415
 
     health.report_worker()
+
+
+@worker_process_init.connect
+def die_with_worker(**_sender: object) -> None:
+    """Lets the kernel end a pool process whose worker was killed (Linux only).
+
+    Its task is given to another worker meanwhile; going on would do the work twice.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))

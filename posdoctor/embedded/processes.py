@@ -143,7 +143,8 @@ def dies_with_parent(orphan_signal: Signals) -> Callable[[], None] | None:
 
     def set_signal() -> None:
         # Until exec the supervisor's own handler is in place and would swallow the signal.
-        signal.signal(orphan_signal, signal.SIG_DFL)
+        if orphan_signal != Signals.SIGKILL:
+            signal.signal(orphan_signal, signal.SIG_DFL)
         libc.prctl(PR_SET_PDEATHSIG, int(orphan_signal))
         if os.getppid() != parent:
             os._exit(1)  # the parent died before the line above

@@ -85,12 +85,13 @@ def prepare(home: Home, env: Mapping[str, str], *, with_demo: bool) -> Service:
 
 
 def worker(home: Home, env: Mapping[str, str]) -> Service:
-    """Runs tasks. SIGQUIT ends it without waiting for the running ones: they run again."""
+    """Runs tasks. Orphaned it is killed: its own ways to end wait for tasks or for the queue,
+    and every task may be run again."""
     options = (f"--concurrency={WORKER_PROCESSES}", "--without-gossip", "--without-mingle")
     # Root on a loopback was told so already, by bin/up's line about the data folder.
     quiet = {"PYTHONWARNINGS": "ignore:You're running the worker with superuser"}
     own = {**env, **quiet, "TMPDIR": str(home.scratch)}
-    return _celery("worker", own, *options, orphan_signal=Signals.SIGQUIT)
+    return _celery("worker", own, *options, orphan_signal=Signals.SIGKILL)
 
 
 def beat(home: Home, env: Mapping[str, str]) -> Service:
