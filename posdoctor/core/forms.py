@@ -8,18 +8,20 @@ from typing import Any, ClassVar
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.renderers import TemplatesSetting
-from django.utils.functional import Promise
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
 MOBILE_DIGITS = 11
 
-_Text = str | Promise
-
 
 class Bound(forms.BoundField):
     """A field as the templates see it."""
+
+    def __init__(self, form: forms.BaseForm, field: forms.Field, name: str) -> None:
+        super().__init__(form, field, name)
+        # A hint of blanks (allauth draws an empty template) would leave a dangling description.
+        if not str(self.help_text).strip():
+            self.help_text = ""
 
     @property
     def kind(self) -> str:
@@ -51,7 +53,7 @@ class Renderer(TemplatesSetting):
     field_template_name = "components/field.html"
     bound_field_class = Bound
 
-    def render(self, template_name: str, context: Any, request: Any = None) -> SafeString:
+    def render(self, template_name: str, context: Any, request: Any = None) -> str:
         """Field errors get our markup wherever Django would draw its list."""
         if template_name == "django/forms/errors/list/default.html":
             template_name = "components/errors.html"
@@ -61,11 +63,11 @@ class Renderer(TemplatesSetting):
 class PlainFormMixin:
     """Forms that say in words what is missing, instead of leaving it to the browser.
 
-    `required_texts` holds per field what to do when it was left empty.
+    `required_texts` holds per field what to do when it was left empty (text, lazy or not).
     """
 
     use_required_attribute = False
-    required_texts: ClassVar[Mapping[str, _Text]] = {}
+    required_texts: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("label_suffix", "")
