@@ -140,6 +140,15 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
             step_count=_count_of("diagnostics.DiagnosisStep", "run_id", "run_id"),
         )
 
+    def with_page_columns(self) -> Self:
+        """With what a page about one ticket shows. The flow's document stays in the database:
+        `FlowVersion.flow` reads it once a process.
+        """
+        return self.select_related(
+            "provider", "merchant", "store", "terminal__model", "assignee", "team",
+            "run__flow_version", "previous", "merged_into",
+        ).defer("run__flow_version__document")  # fmt: skip
+
     def in_groups(self) -> Self:
         """Annotates `group`, the heading of the inbox that a ticket stands under (GROUPS)."""
         whens = [

@@ -1,0 +1,173 @@
+"""The inbox's view, filters, order and place, read from and written to the address."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Self
+from urllib.parse import urlencode
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from posdoctor.accounts.actor import Actor
+from posdoctor.core.scrub import scrub
+from tickets.lifecycle import Priority, TicketStatus
+from tickets.models import Ticket
+from tickets.querysets import TicketQuerySet
+
+PAGE_ROWS = 50
+# Nobody pages to here by hand; it bounds what an address can make the database skip.
+LAST_START = 10_000
+# A queue that one person walks with "next"; beyond it the ticket page shows no place.
+WALK_LIMIT = 500
+COUNT_LIMIT = 1000
+_WORDS_LENGTH = 80
+
+VIEWS: Mapping[str, str | Promise] = {
+    "mine": _("My queue"),
+    "unassigned": _("Unassigned"),
+    "waiting": _("Waiting on others"),
+    "attention": _("Needs attention"),
+    "all": _("All tickets"),
+    "resolved": _("Finished"),
+}
+SORTS: Mapping[str, str | Promise] = {
+    "queue": pgettext_lazy("sort", "By group"),
+    "newest": pgettext_lazy("sort", "Newest first"),
+    "oldest": pgettext_lazy("sort", "Oldest first"),
+    "activity": pgettext_lazy("sort", "Last activity"),
+}
+GROUP_TITLES: Mapping[str, str | Promise] = {
+    "attention": pgettext_lazy("group", "Needs attention"),
+    "new": pgettext_lazy("group", "New"),
+    "open": pgettext_lazy("group", "In progress"),
+    "waiting": pgettext_lazy("group", "Waiting"),
+    "resolved": pgettext_lazy("group", "Fixed, to confirm"),
+    "ended": pgettext_lazy("group", "Ended"),
+}
+_ORDERS: Mapping[str, tuple[str, ...]] = {
+    "newest": ("-opened_at", "-pk"),
+    "oldest": ("opened_at", "pk"),
+    "activity": ("-last_activity_at", "-pk"),
+}
+# Values of `status` beside the statuses themselves: every status, finished ones too.
+ANY_STATUS = "any"
+
+
+@dataclass(frozen=True)
+class QueueFilter:
+    """One list of tickets. Unknown values in an address are dropped, never an error."""
+
+    view: str = "mine"
+    symptom: str = ""
+    model: str = ""
+    area: str = ""
+    priority: str = ""
+    status: str = ""
+    words: str = ""
+    sort: str = ""
+    start: int = 0
+
+    @classmethod
+    def of_inbox(cls, view: str, query: Mapping[str, str]) -> Self:
+        """From the inbox's own address, whose search text is `q`."""
+        return cls._read(view, query, words=query.get("q", ""))
+
+    @classmethod
+    def of_ticket(cls, query: Mapping[str, str]) -> Self | None:
+        """From a ticket's address: `q` names the view it was opened from. None: from none."""
+        view = query.get("q", "")
+        return cls._read(view, query, words=query.get("words", "")) if view in VIEWS else None
+
+    @classmethod
+    def _read(cls, view: str, query: Mapping[str, str], *, words: str) -> Self:
+        known = {"priority": set(Priority.values), "sort": set(SORTS)}
+        known["status"] = {*TicketStatus.values, ANY_STATUS}
+        picked = {name: query.get(name, "") for name in known}
+        return cls(
+            view=view,
+            symptom=query.get("symptom", "")[:40],
+            model=query.get("model", "")[:60],
+            area=scrub(query.get("area", "")[:60]),
+            # SECURITY: typed text may hold a card number; it is masked before anything shows it.
+            words=scrub(" ".join(words.split())[:_WORDS_LENGTH]),
+            start=_whole(query.get("start", "")),
+            **{name: value for name, value in picked.items() if value in known[name]},
+        )
+
+    @property
+    def order(self) -> str:
+        """The order in force: groups while work is listed, newest first where it has ended."""
+        if self.sort and not (self.sort == "queue" and self.holds_ended):
+            return self.sort
+        return "newest" if self.holds_ended else "queue"
+
+    @property
+    def holds_ended(self) -> bool:
+        """May hold closed tickets: without a bound, hence never counted as a whole."""
+        return self.status not in {"", *_BOUNDED} or (self.view == "resolved" and not self.status)
+
+    @property
+    def is_narrowed(self) -> bool:
+        """A filter is on."""
+        return any(getattr(self, name) for name in _NARROWING)
+
+    def matching(self, actor: Actor) -> TicketQuerySet:
+        """The tickets of this list that the actor may see, in no order."""
+        rows = self._of_view(Ticket.objects.visible_to(actor), actor)
+        exact = {
+            "symptom": self.symptom,
+            "terminal__model__slug": self.model,
+            "store__area": self.area,
+            "priority": self.priority,
+            "status": "" if self.status == ANY_STATUS else self.status,
+        }
+        rows = rows.filter(**{name: value for name, value in exact.items() if value})
+        return rows.matching(self.words, actor) if self.words else rows
+
+    def ordered(self, actor: Actor) -> TicketQuerySet:
+        """The same in the order of the list, with `group`."""
+        rows = self.matching(actor).in_groups()
+        return rows.group_order() if self.order == "queue" else rows.order_by(*_ORDERS[self.order])
+
+    def _of_view(self, rows: TicketQuerySet, actor: Actor) -> TicketQuerySet:
+        if self.view == "resolved":
+            return rows.finished()
+        if not self.status:  # a status that is asked for may be one of the finished ones
+            rows = rows.working()
+        narrowed = {
+            "mine": rows.of_user(actor.user_id),
+            "unassigned": rows.unassigned(),
+            "waiting": rows.waiting(),
+            "attention": rows.needing_attention(),
+        }
+        return narrowed.get(self.view, rows)
+
+    def change(self, **values: str | int) -> Self:
+        """The same list with other values, from its beginning."""
+        return replace(self, **{"start": 0, **values})  # type: ignore[arg-type]
+
+    def inbox_query(self) -> str:
+        """`?symptom=…` for the inbox; empty where nothing is set."""
+        return self._query({"q": self.words, "start": self.start or ""})
+
+    def ticket_query(self) -> str:
+        """`?q=mine&symptom=…` for tickets opened from this list."""
+        return self._query({"q": self.view, "words": self.words})
+
+    def _query(self, extra: Mapping[str, str | int]) -> str:
+        values = {name: getattr(self, name) for name in (*_NARROWING, "sort") if name != "words"}
+        kept = {name: value for name, value in {**extra, **values}.items() if value}
+        return f"?{urlencode(kept)}" if kept else ""
+
+
+_NARROWING = ("symptom", "model", "area", "priority", "status", "words")
+# Statuses that a ticket leaves again soon: sets of them stay small enough to count.
+_BOUNDED = frozenset(
+    {"new", "open", "wait_merchant", "wait_vendor", "dispatched", "on_site", "resolved"}
+)
+
+
+def _whole(text: str) -> int:
+    """A row number; 0 for anything else."""
+    return min(int(text), LAST_START) if text.isdecimal() and len(text) < 9 else 0
