@@ -1,7 +1,7 @@
 """Pages that belong to no app: help, privacy, the living style page."""
 
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
@@ -23,4 +23,6 @@ def privacy(request: HttpRequest) -> HttpResponse:
 @require_GET
 def style(request: HttpRequest) -> HttpResponse:
     """Every component of the design system on one page, for staff who change pages."""
+    if not request.actor.is_staff:  # type: ignore[attr-defined]
+        raise Http404
     return render(request, "ui/style.html")
