@@ -131,10 +131,13 @@ def _drawing(form: str) -> SafeString:
 
 @register.simple_tag
 def avatar(name: str, size: str = "") -> SafeString:
-    """A round badge with a person's first letter; `size="s"` is the small one. Decoration only."""
+    """A round badge with a person's first letter; `size="s"` is the small one.
+
+    Decoration only, hence the letter is drawn by the style sheet: the name stands beside it.
+    """
     hue = zlib.crc32(name.encode()) % 6
     return format_html(
-        '<span class="av{}{}" aria-hidden="true">{}</span>',
+        '<span class="av{}{}" data-letter="{}" aria-hidden="true"></span>',
         " s" if size == "s" else "",
         f" hue{hue}" if hue else "",
         _initials(name),
