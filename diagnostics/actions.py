@@ -19,7 +19,6 @@ from posdoctor.core.refs import create_with_ref
 from terminals import actions as terminal_actions
 from terminals.models import Terminal
 
-
 # A second tap on the same button, or a return to a page left open, goes on with the same run.
 REUSE_WITHIN = timedelta(hours=24)
 

@@ -1,7 +1,5 @@
 """FlowVersion (a symptom's published diagnosis), DiagnosisRun (one walk), DiagnosisStep."""
 
-from typing import Any
-
 from django.db import models
 from django.utils.translation import get_language, gettext, pgettext_lazy
 
@@ -120,6 +118,11 @@ class DiagnosisRun(models.Model):
         if self.flow_version is None or not name:
             return ""
         return self.flow_version.flow.advice(str(name)).get(reader_language())
+
+    @property
+    def next_number(self) -> int:
+        """The number of the step that is asked next, from 1."""
+        return len(self.ordered_steps()) + 1
 
     def findings(self) -> list[Finding]:
         """What was asked and answered, in order, as texts of the flow."""

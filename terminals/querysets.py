@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Self
 from django.db import models
 from django.db.models import Q
 
+from merchants.models import Contact
 from merchants.querysets import merchant_ids_of
 from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.roles import Role
+from terminals.lifecycle import TerminalState
 
 if TYPE_CHECKING:
     from terminals.models import Terminal
@@ -31,6 +33,19 @@ class TerminalQuerySet(models.QuerySet["Terminal"]):
     def by_sticker(self, code: str) -> Self:
         """The machine behind a sticker: what a passer-by may open. `code` is clean."""
         return self.filter(sticker_code=code, provider__is_active=True)
+
+    def of_shop(self, *, tail: str, phone: str) -> Self:
+        """Machines in use that end in `tail` at a shop whose contact has `phone`: both are known
+        only to somebody who stands there. `phone` as digits.
+        """
+        people = Contact.objects.filter(phone=phone)
+        anywhere = people.filter(store__isnull=True).values("merchant_id")
+        return self.filter(
+            Q(store_id__in=people.values("store_id")) | Q(store__merchant_id__in=anywhere),
+            serial__endswith=tail,
+            state__in=[TerminalState.ACTIVE, TerminalState.STOPPED],
+            provider__is_active=True,
+        )
 
     def lock(self, pk: int) -> "Terminal":
         """The row, locked until the transaction ends. Raises DoesNotExist."""

@@ -12,6 +12,7 @@ urlpatterns = [
     # The merchant: filing a report, then its status link.
     path("t/<code>/report", report.form, name="report"),
     path("t/<code>/report/check", report.check, name="report_check"),
+    path("t/<code>/report/photo/<key>", report.photo, name="report_photo"),
     path("t/<code>/report/photo/<key>/drop", report.drop_photo, name="report_drop_photo"),
     path("r/<token>", track.page, name="track"),
     path("r/<token>/unlock", track.unlock, name="track_unlock"),

@@ -34,8 +34,8 @@ UPLOADS_BY_ADDRESS = Door("uploads-address", 60, timedelta(hours=1))
 WORDS_BY_TICKET = Door("words-ticket", 60, timedelta(hours=1))
 
 
-def knock(door: Door, who: str, *, now: datetime) -> None:
-    """Counts one try of `who`; raises TooManyTriesError past the limit.
+def knock(door: Door, who: str, *, now: datetime) -> int:
+    """Counts one try of `who` and returns how many are left; raises TooManyTriesError past it.
 
     The count stays even when the caller's transaction is rolled back by the error page,
     since requests run without a surrounding transaction.
@@ -51,6 +51,7 @@ def knock(door: Door, who: str, *, now: datetime) -> None:
         (tries,) = cursor.fetchone()
     if tries > door.limit:
         raise _refusal(door, window_start, now)
+    return int(door.limit - tries)
 
 
 def check(door: Door, who: str, *, now: datetime) -> None:

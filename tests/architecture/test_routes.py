@@ -85,6 +85,7 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
     "diagnostics:unsolved": {GET: PUBLIC},
     "tickets:report": {GET: PUBLIC, POST: PUBLIC},
     "tickets:report_check": {GET: PUBLIC, POST: PUBLIC},
+    "tickets:report_photo": {GET: rule(others=HIDDEN)},
     "tickets:report_drop_photo": {POST: PUBLIC},
     "tickets:track": {GET: PUBLIC},
     "tickets:track_unlock": {POST: PUBLIC},
@@ -184,7 +185,7 @@ def arguments(name: str, world: World) -> dict[str, object]:
             parts["symptom"] = "network_down"
         return parts | ({"number": 1} if short == "step" else {})
     if short.startswith("report"):
-        key = {"key": "nothing"} if short == "report_drop_photo" else {}
+        key = {"key": "nothing"} if "photo" in short else {}
         return {"code": world.terminal.sticker_code, **key}
     if short.startswith("track"):
         key = {"key": world.attachment.key} if short == "track_file" else {}
