@@ -41,7 +41,11 @@ class MerchantQuerySet(models.QuerySet["Merchant"]):
 
     def named_like(self, text: str) -> Self:
         """Merchants whose name holds all words and Chinese pairs of `text`, by the index."""
-        match = RawSQL("merchants_merchant.name_tokens @@ pd_query(%s)", (text,))
+        match = RawSQL(
+            "merchants_merchant.name_tokens @@ pd_query(%s)",
+            (text,),
+            output_field=models.BooleanField(),
+        )
         return self.filter(match)
 
     def with_list_columns(self) -> Self:

@@ -22,6 +22,7 @@
     response: 'htmx:before:response',
     after: 'htmx:after:request',
     done: 'htmx:finally:request',
+    swapped: 'htmx:after:swap',
     failed: 'htmx:error'
   };
   var running = 0;
@@ -188,7 +189,9 @@
   });
 
   /* Rows: J and K move, Enter and O open. The mark stays on the same ticket over live updates. */
-  var current = '';
+  var start = first('.row.cur .ti');
+  var current = start ? start.getAttribute('href') : '';
+  var glance = 0;
   function rows() { return all('.row').filter(isShown); }
   function mark(row) {
     rows().forEach(function (other) { other.classList.toggle('cur', other === row); });
@@ -196,6 +199,7 @@
     current = link.getAttribute('href');
     link.focus({ preventScroll: true });
     row.scrollIntoView({ block: 'nearest' });
+    preview(row);
   }
   function indexOf(list) {
     for (var i = 0; i < list.length; i += 1) {
@@ -227,7 +231,18 @@
   }
   doc.addEventListener('click', function (event) {
     var opener = event.target.closest('[data-dialog]');
-    if (opener) { closeMenus(); openDialog(opener.dataset.dialog); return; }
+    if (opener) {
+      event.preventDefault();
+      closeMenus();
+      openDialog(opener.dataset.dialog);
+      return;
+    }
+    var closer = event.target.closest('dialog [data-close]');
+    if (closer && closer.closest('dialog').open) {
+      event.preventDefault();
+      closer.closest('dialog').close();
+      return;
+    }
     closeMenus(event.target);
   });
   function escape() {
@@ -294,6 +309,42 @@
     if (command || event.altKey || text.shortcuts === 'off') { return; }
     if (isTyping(event.target) || first('dialog[open]')) { return; }
     if (single(event)) { event.preventDefault(); }
+  });
+
+  /* Pages of tickets: the pane beside the inbox, a ticket's dialogs, a composer that was sent. */
+  var waitsForPane = 0;
+  function preview(row) {
+    clearTimeout(waitsForPane);
+    if (!row.dataset.preview || !isShown(first('#preview')) || !window.htmx) { return; }
+    waitsForPane = setTimeout(function () {
+      window.htmx.ajax('GET', row.dataset.preview, { target: '#preview', swap: 'innerHTML' });
+    }, 120);
+  }
+  var chosen = first('.in-list .row.cur .ti');
+  if (chosen) { current = chosen.getAttribute('href'); }
+  doc.addEventListener('click', function (event) {
+    var link = event.target.closest('.in-list .row .ti');
+    var plain = !event.button && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;
+    // One click shows the ticket in the pane, a second one opens it.
+    if (link && plain && isShown(first('#preview')) && !link.closest('.row').classList.contains('cur')) {
+      event.preventDefault();
+      mark(link.closest('.row'));
+    }
+    var opener = event.target.closest('a[data-dialog]');
+    if (opener && doc.getElementById(opener.dataset.dialog)) { event.preventDefault(); }
+    var closer = event.target.closest('[data-close]');
+    if (closer && closer.closest('dialog[open]')) {
+      event.preventDefault();
+      closer.closest('dialog').close();
+    }
+  });
+  doc.addEventListener('pd:sent', function (event) {
+    var form = event.target.closest('form');
+    if (!form) { return; }
+    form.reset();
+    all('textarea', form).forEach(function (field) { field.value = ''; field.style.height = ''; });
+    var last = first('#last');
+    if (last) { last.scrollIntoView({ block: 'nearest' }); }
   });
 
   var problem = first('.errsum');

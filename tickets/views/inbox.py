@@ -81,12 +81,12 @@ def page(request: HttpRequest, view: str = "mine") -> HttpResponse:
     actor = actor_of(request)
     queue = QueueFilter.of_inbox(view, request.GET)
     context = _list_context(actor, queue, view) | {"zone": zone_of(request)}
+    rows = context["rows"]
+    context["preview"] = preview_of(actor, rows[0].ref) if rows else None
     if not is_fragment(request):
         context |= _tools(actor)
-        rows = context["rows"]
-        context["preview"] = preview_of(actor, rows[0].ref) if rows else None
     return render_page(
-        request, "tickets/desk/inbox.html", "tickets/desk/_queue.html", context
+        request, "tickets/desk/inbox.html", "tickets/desk/_queue_answer.html", context
     )
 
 
@@ -143,7 +143,7 @@ def _list_context(actor: Actor, queue: QueueFilter, view: str) -> dict[str, Any]
         "previous_query": queue.change(start=max(0, queue.start - PAGE_ROWS)).inbox_query(),
         "first": queue.start + 1,
         "last": queue.start + len(rows),
-        "nav_counts": nav_counts(actor) if not rows else {},
+        "elsewhere": nav_counts(actor) if not rows else {},
     }
 
 
