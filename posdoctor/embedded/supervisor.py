@@ -19,7 +19,7 @@ from posdoctor.embedded.processes import Child, Service, how_it_ended
 
 MAX_DEATHS = 5
 DEATH_WINDOW_SECONDS = 60
-BACK_OFF_SECONDS = (0.2, 1, 2, 4)
+BACK_OFF_SECONDS: tuple[float, ...] = (0.2, 1, 2, 4)
 TURN_SECONDS = 0.2
 ASK_SECONDS = 0.05
 START_SECONDS = 60
@@ -60,8 +60,10 @@ class Supervisor:
         self._watched: list[_Watched] = []
         self._stop_signal: int | None = None
         self._previous = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-        for number in STOP_SIGNALS:
-            signal.signal(number, self._note_signal)
+        for number, previous in self._previous.items():
+            # Under nohup the stack is meant to outlive its terminal.
+            if number != Signals.SIGHUP or previous != signal.SIG_IGN:
+                signal.signal(number, self._note_signal)
 
     def start(self, service: Service) -> None:
         """Runs a service and waits until it is ready; a death before that is an error."""

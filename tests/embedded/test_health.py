@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError
+from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from posdoctor.core import clock, health
 from posdoctor.core.management.commands import run_ticker
@@ -65,7 +66,7 @@ def test_a_missing_worker_is_degraded_and_ready(client: Client, db: None) -> Non
 
 
 def test_a_missing_redis_is_degraded_and_ready(
-    client: Client, db: None, settings: SettingsWrapper
+    client: Client, db: None, settings: Settings
 ) -> None:
     ticker_beat(seconds_ago=0)
     url, settings.REDIS_URL = settings.REDIS_URL, "redis://127.0.0.1:9/0"
@@ -106,7 +107,7 @@ def test_a_missing_database_is_not_ready(client: Client, monkeypatch: pytest.Mon
     def refuse(_recorder: object) -> None:
         raise OperationalError("connection refused")
 
-    monkeypatch.setattr(health.MigrationRecorder, "applied_migrations", refuse)
+    monkeypatch.setattr(MigrationRecorder, "applied_migrations", refuse)
 
     status, body = report(client)
 
