@@ -8,6 +8,7 @@ from typing import Literal
 
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext, pgettext
 
 from posdoctor.accounts.models import Team
 from tickets.lifecycle import FixedBy, TicketStatus
@@ -47,8 +48,13 @@ def stages(ticket: Ticket, *, step_count: int) -> list[Stage]:
     """Received, worked on, a visit if there is one, confirmed."""
     checked = ""
     if step_count:
-        checked = _("What you checked went along (%(n)d steps)") % {"n": step_count}
-    received = Stage("done", _("Received"), checked, ticket.opened_at)
+        text = ngettext(
+            "The step you checked went along",
+            "The %(n)d steps you checked went along",
+            step_count,
+        )
+        checked = text % {"n": step_count}
+    received = Stage("done", pgettext("merchant status", "Received"), checked, ticket.opened_at)
     if ticket.status in {TicketStatus.CANCELLED, TicketStatus.MERGED}:
         return [received, Stage("done", ticket.merchant_status, "", ticket.closed_at)]
     return [received, _work(ticket), *_visit(ticket), _end(ticket)]
