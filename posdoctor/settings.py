@@ -180,7 +180,8 @@ USE_I18N = True
 
 # --- Files ---------------------------------------------------------------------------
 STATIC_URL = "/static/"
-STATIC_ROOT = Path(env.text("STATIC_ROOT", str(BASE_DIR / ".static")))
+# A local stack serves static files where they lie; nothing is collected.
+STATIC_ROOT = None if LOCAL else Path(env.text("STATIC_ROOT", str(BASE_DIR / ".static")))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # SECURITY: outside the web root; only tickets.views.attachment serves from here.
 MEDIA_ROOT = Path(env.text("MEDIA_ROOT", str(BASE_DIR / ".media")))
