@@ -8,4 +8,6 @@ class CoreConfig(AppConfig):
     label = "core"
 
     def ready(self) -> None:
+        # Without the application at hand Celery sends to a default broker that is not there.
+        from posdoctor import celery  # noqa: F401, PLC0415
         from posdoctor.core import checks  # noqa: F401, PLC0415 - registers the system checks

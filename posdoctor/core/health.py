@@ -6,6 +6,7 @@ ticker. Redis and the worker may be away; then mails wait and the answer says `d
 
 import logging
 from functools import cache
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
@@ -55,7 +56,25 @@ def readyz(_request: HttpRequest) -> JsonResponse:
         "migrations": bool(migrations),
         "degraded": not (is_ready and has_redis and has_worker),
     }
-    return JsonResponse(report, status=200 if is_ready else 503)
+    response = JsonResponse(report, status=200 if is_ready else 503)
+    # Django would log every refused question as an error, several a second while starting.
+    response._has_been_logged = True  # type: ignore[attr-defined] # noqa: SLF001
+    _log_change(report, is_ready=is_ready)
+    return response
+
+
+class _Before:
+    """What the last answer of this process was."""
+
+    was_ready = False
+
+
+def _log_change(report: dict[str, Any], *, is_ready: bool) -> None:
+    """One line when readiness is lost, one when it is back."""
+    if is_ready != _Before.was_ready:
+        level = logging.INFO if is_ready else logging.ERROR
+        logger.log(level, "%s: %s", "ready" if is_ready else "not ready any more", report)
+        _Before.was_ready = is_ready
 
 
 def report_worker() -> None:

@@ -149,7 +149,14 @@ def wait_until_gone(home_path: Path, seconds: float = 5.0) -> dict[int, str]:
 
 
 def pid_of(home_path: Path, pattern: str) -> int:
-    """The one process of a home whose command matches; its oldest when it has children."""
-    found = [pid for pid, command in processes_of(home_path).items() if re.search(pattern, command)]
-    assert found, f"no process like {pattern}: {processes_of(home_path)}"
-    return min(found)
+    """The process of a home whose command matches; the parent where children look like it."""
+    living = processes_of(home_path)
+    found = {pid for pid, command in living.items() if re.search(pattern, command)}
+    parents = [pid for pid in found if parent_of(pid) not in found]
+    assert len(parents) == 1, f"{len(parents)} processes like {pattern}: {living}"
+    return parents[0]
+
+
+def parent_of(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("PPid:")[1].split()[0])
