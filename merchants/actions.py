@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from django.db import IntegrityError, models, transaction
+from django.db.models import Q
 
 from merchants.models import Contact, Merchant, Store
 from posdoctor.accounts.actions import record
@@ -138,6 +139,6 @@ def _write(row: models.Model, values: Mapping[str, Any]) -> list[str]:
 def _keep_one_primary(contact: Contact) -> None:
     """The first to call is one person per store, and one for the merchant as a whole."""
     if contact.is_primary:
-        Contact.objects.filter(
-            merchant_id=contact.merchant_id, store_id=contact.store_id, is_primary=True
-        ).exclude(pk=contact.pk).update(is_primary=False)
+        same_place = Q(merchant_id=contact.merchant_id) & Q(store_id=contact.store_id)
+        others = Contact.objects.filter(same_place, is_primary=True).exclude(pk=contact.pk)
+        others.update(is_primary=False)

@@ -42,7 +42,7 @@ def page_of(actor: Actor, form: MerchantFilter) -> Rows:
     asked = form.cleaned_data if form.is_valid() else {}
     visible = Merchant.objects.visible_to(actor)
     merchants = matching(visible, asked.get("q", ""), actor).with_list_columns()
-    last = visible.filter(ref=asked.get("after", "").upper()).first() if asked.get("after") else None
+    last = visible.filter(ref=asked.get("after", "").upper()).first()
     if last:
         merchants = merchants.filter(Q(name__gt=last.name) | Q(name=last.name, pk__gt=last.pk))
     rows = list(merchants[: PAGE + 1])

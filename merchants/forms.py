@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django import forms
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from merchants import hours
 from merchants.models import Contact, Merchant, Store
-from posdoctor.accounts.forms import EmailField, known_time_zone
+from posdoctor.accounts.forms import OWN_NAMES, EmailField, known_time_zone
 from posdoctor.core.forms import PhoneField, PlainForm
 from posdoctor.core.templatetags.pd import masked_phone
 
@@ -75,7 +74,10 @@ class HoursField(forms.CharField):
     def __init__(self, day: str) -> None:
         attrs = {"autocomplete": "off", "placeholder": "09:00-21:00"}
         super().__init__(
-            label=DAY_LABELS[day], required=False, max_length=80, widget=forms.TextInput(attrs=attrs)
+            label=DAY_LABELS[day],
+            required=False,
+            max_length=80,
+            widget=forms.TextInput(attrs=attrs),
         )
         self.day = day
 
@@ -164,7 +166,7 @@ class ContactForm(PlainForm):
     phone = PhoneField(label=_("Phone"))
     email = EmailField(label=_("E-mail address"), max_length=254, required=False)
     store = forms.ChoiceField(label=_("Store"), required=False)
-    language = forms.ChoiceField(label=_("Language"), choices=settings.LANGUAGES)
+    language = forms.ChoiceField(label=_("Language"), choices=OWN_NAMES)
     is_primary = forms.BooleanField(label=_("Call first"), required=False)
 
     def __init__(

@@ -76,9 +76,7 @@ def store(request: ActorRequest, ref: str) -> HttpResponse:
     require(request.actor, Permission.MERCHANT_EDIT)
     form = StoreForm(request.POST or None, initial=StoreForm.initial_of(found))
     if form.is_valid():
-        actions.edit_store(
-            request.actor, store_id=found.pk, now=clock.now(), values=form.values()
-        )
+        actions.edit_store(request.actor, store_id=found.pk, now=clock.now(), values=form.values())
         return _saved(request, found.merchant, _("Store saved"))
     context = {"form": form, "merchant": found.merchant, "store": found}
     return render(request, "merchants/store.html", context, status=_status(form))
@@ -149,7 +147,8 @@ def hours_in_words(store: Store) -> list[tuple[str, str]]:
     if not store.opening_hours:
         return []
     return [
-        (_days(first, last), _times(words)) for first, last, words in hours.grouped(store.opening_hours)
+        (_days(first, last), _times(words))
+        for first, last, words in hours.grouped(store.opening_hours)
     ]
 
 

@@ -31,9 +31,7 @@ class StoreNeededError(DomainError):
 
 
 @transaction.atomic
-def stop(
-    actor: Actor, *, terminal_id: int, cause: str, now: datetime, note: str = ""
-) -> Terminal:
+def stop(actor: Actor, *, terminal_id: int, cause: str, now: datetime, note: str = "") -> Terminal:
     """Takes the terminal out of use until a person with the right releases it.
 
     `cause` is a fault or safety answer of a flow. Locks the terminal. Safe to repeat: a
@@ -85,9 +83,7 @@ def release(actor: Actor, *, terminal_id: int, reason: str, now: datetime) -> Te
 
 
 @transaction.atomic
-def move(
-    actor: Actor, *, terminal_id: int, state: str, now: datetime, note: str = ""
-) -> Terminal:
+def move(actor: Actor, *, terminal_id: int, state: str, now: datetime, note: str = "") -> Terminal:
     """Changes the state by hand: into repair, back to stock, retired.
 
     Stopping and releasing have deeds of their own. Raises IllegalMoveError.
@@ -112,8 +108,8 @@ def move(
 
 def moves_by_hand(terminal: Terminal) -> list[TerminalState]:
     """The states that `move` takes this terminal to, in the order of its life."""
-    by_hand = [TerminalState.ACTIVE, TerminalState.IN_REPAIR, TerminalState.IN_STOCK, TerminalState.RETIRED]
-    possible = [state for state in by_hand if can_move(terminal.state, state)]
+    others = [state for state in TerminalState if state != TerminalState.STOPPED]
+    possible: list[TerminalState] = [state for state in others if can_move(terminal.state, state)]
     # Release is a deed of its own; a terminal in use stands in a store.
     if terminal.state == TerminalState.STOPPED or terminal.store_id is None:
         return [state for state in possible if state != TerminalState.ACTIVE]

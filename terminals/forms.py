@@ -85,9 +85,7 @@ class TerminalForm(PlainForm):
         required=False,
         choices=[("", pgettext_lazy("connection", "Not known")), *Terminal.Connection.choices],
     )
-    sim_iccid = CodeField(
-        label=_("SIM card number (ICCID)"), max_length=40, required=False
-    )
+    sim_iccid = CodeField(label=_("SIM card number (ICCID)"), max_length=40, required=False)
     sim_operator = forms.CharField(label=_("Mobile operator"), max_length=40, required=False)
     firmware = forms.CharField(label=_("Firmware"), max_length=60, required=False)
     app_version = forms.CharField(label=_("App version"), max_length=30, required=False)
@@ -116,7 +114,8 @@ class TerminalForm(PlainForm):
         serial = str(self.cleaned_data["serial"])
         if not re.fullmatch(r"[0-9A-Z][0-9A-Z-]{5,49}", serial):
             raise ValidationError(
-                _("A serial has 6 to 50 letters, digits and dashes. Check the label."), code="serial"
+                _("A serial has 6 to 50 letters, digits and dashes. Check the label."),
+                code="serial",
             )
         return serial
 

@@ -25,6 +25,7 @@ from posdoctor.core.htmx import render_page
 from terminals import actions
 from terminals.filters import TerminalFilter, page_of
 from terminals.forms import MoveForm, ReasonForm, TerminalForm
+from terminals.lifecycle import TerminalState
 from terminals.models import Terminal, TerminalEvent, TerminalModel
 
 GET_OR_POST = require_http_methods(["GET", "HEAD", "POST"])
@@ -98,7 +99,9 @@ def of_merchant(request: ActorRequest, merchant_ref: str) -> HttpResponse:
     found = Terminal.objects.visible_to(request.actor).filter(store__merchant=merchant)
     rows = list(found.with_list_columns()[: IN_PANEL + 1])
     context = {"merchant": merchant, "terminals": rows[:IN_PANEL], "has_more": len(rows) > IN_PANEL}
-    return render_page(request, "terminals/of_merchant.html", "terminals/_of_merchant.html", context)
+    return render_page(
+        request, "terminals/of_merchant.html", "terminals/_of_merchant.html", context
+    )
 
 
 @for_seats
@@ -258,8 +261,8 @@ def _event_entry(event: TerminalEvent) -> Entry:
     if event.kind == TerminalEvent.Kind.STOPPED:
         details.append(_cause_words(event.data.get("cause", "")))
     if "after" in event.data:
-        states = dict(Terminal._meta.get_field("state").flatchoices)
-        details.append(f"{states[event.data['before']]} → {states[event.data['after']]}")
+        before, after = (TerminalState(event.data[name]).label for name in ("before", "after"))
+        details.append(f"{before} → {after}")
     for name, (old, new) in event.data.get("changes", {}).items():
         details.append(f"{CHANGED.get(name, name)}: {old or '–'} → {new or '–'}")
     details.append(event.note)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 
 from posdoctor.accounts.middleware import ActorRequest
 
@@ -13,14 +13,15 @@ _Rest = ParamSpec("_Rest")
 
 def for_seats(
     view: Callable[Concatenate[ActorRequest, _Rest], HttpResponse],
-) -> Callable[Concatenate[HttpRequest, _Rest], HttpResponse]:
+) -> Callable[Concatenate[ActorRequest, _Rest], HttpResponse]:
     """404 for everyone without a seat: merchants and operators do not learn what exists here."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: _Rest.args, **kwargs: _Rest.kwargs) -> HttpResponse:
-        actor = request.actor  # type: ignore[attr-defined]
-        if actor.provider_id is None or actor.user_id is None:
+    def guarded(
+        request: ActorRequest, /, *args: _Rest.args, **kwargs: _Rest.kwargs
+    ) -> HttpResponse:
+        if request.actor.provider_id is None or request.actor.user_id is None:
             raise Http404
-        return view(request, *args, **kwargs)  # type: ignore[arg-type]
+        return view(request, *args, **kwargs)
 
     return guarded

@@ -8,6 +8,7 @@ from allauth.account import app_settings as allauth_settings
 from allauth.account.utils import user_pk_to_url_str
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import translation
@@ -108,8 +109,9 @@ def change_seat(
     seat.teams.set(Team.objects.visible_to(actor).filter(ref__in=list(teams)))
     after = set(seat.teams.values_list("ref", flat=True))
     if role != role_before or before != after:
+        changes = {"role": [role_before, role], "teams": [sorted(before), sorted(after)]}
         record(actor, AccountEvent.Kind.SEAT_CHANGED, provider_id=seat.provider_id, at=now,
-               person=user_ref, role=[role_before, role], teams=[sorted(before), sorted(after)])  # fmt: skip
+               person=user_ref, **changes)  # fmt: skip
     return seat
 
 
@@ -143,18 +145,14 @@ def activate(actor: Actor, *, user_ref: str, now: datetime) -> Seat:
     return seat
 
 
-def change_me(
-    actor: Actor, *, name: str, language: str, theme: str, has_shortcuts: bool
-) -> None:
+def change_me(actor: Actor, *, name: str, language: str, theme: str, has_shortcuts: bool) -> None:
     """Writes one's own profile. Everybody who is signed in may."""
-    User.objects.filter(pk=actor.user_id).update(
-        name=name, language=language, theme=theme, has_shortcuts=has_shortcuts
-    )
+    _own_row(actor).update(name=name, language=language, theme=theme, has_shortcuts=has_shortcuts)
 
 
 def change_theme(actor: Actor, *, theme: str) -> None:
     """Sets one's own light or dark look; empty follows the device."""
-    User.objects.filter(pk=actor.user_id).update(theme=theme)
+    _own_row(actor).update(theme=theme)
 
 
 # --- Teams ---------------------------------------------------------------------------
@@ -173,9 +171,7 @@ def add_team(actor: Actor, *, name: str, name_en: str, now: datetime) -> Team:
 
 
 @transaction.atomic
-def rename_team(
-    actor: Actor, *, team_ref: str, name: str, name_en: str, now: datetime
-) -> Team:
+def rename_team(actor: Actor, *, team_ref: str, name: str, name_en: str, now: datetime) -> Team:
     """Gives a team other names. Raises NotAllowedError, NameTakenError; hidden: DoesNotExist."""
     team = Team.objects.visible_to(actor).get(ref=team_ref)
     require(actor, Permission.PEOPLE_MANAGE)
@@ -184,7 +180,8 @@ def rename_team(
         raise NameTakenError
     team.name, team.name_en = name, name_en
     team.save(update_fields=["name", "name_en"])
-    record(actor, AccountEvent.Kind.TEAM_RENAMED, provider_id=team.provider_id, at=now, team=team.ref)
+    record(actor, AccountEvent.Kind.TEAM_RENAMED, provider_id=team.provider_id, at=now,
+           team=team.ref)  # fmt: skip
     return team
 
 
@@ -220,9 +217,7 @@ def create_provider(
     return provider
 
 
-def record(
-    actor: Actor, kind: str, *, provider_id: int, at: datetime, **data: object
-) -> None:
+def record(actor: Actor, kind: str, *, provider_id: int, at: datetime, **data: object) -> None:
     """Writes an AccountEvent and a log line. `data`: references and field names, no values.
 
     Call it inside the transaction of the change.
@@ -240,6 +235,11 @@ def record(
 
 
 # --- Inside --------------------------------------------------------------------------
+
+
+def _own_row(actor: Actor) -> QuerySet[User]:
+    """The actor's own person; nobody where no person acts."""
+    return User.objects.filter(Q(pk=actor.user_id), pk__isnull=False)
 
 
 def _lock_provider(actor: Actor) -> Provider:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.utils.translation import get_language_info
 from django.utils.translation import gettext_lazy as _
 
 from posdoctor.accounts.models import Seat, Team, User
@@ -16,6 +17,11 @@ from posdoctor.core.forms import PlainForm
 
 _EMAIL = forms.EmailInput(attrs={"autocomplete": "off", "inputmode": "email"})
 _BAD_EMAIL = _("Enter an e-mail address like name@example.cn")
+# Each language by its own name, so that a person lost in a foreign one finds the way back.
+OWN_NAMES = [(code, get_language_info(code)["name_local"]) for code, _name in settings.LANGUAGES]
+# A radio needs a value to be "chosen": empty would read as "not answered".
+_DEVICE = "device"
+_THEMES = [(value or _DEVICE, label) for value, label in User.Theme.choices]
 _ROLES = [(role.value, role.label) for role in SEAT_ROLES]
 
 
@@ -42,23 +48,33 @@ class ProfileForm(PlainForm):
         help_text=_("Merchants read it above your replies."),
         widget=forms.TextInput(attrs={"autocomplete": "name"}),
     )
-    language = forms.ChoiceField(
-        label=_("Language"), choices=settings.LANGUAGES, widget=forms.RadioSelect
-    )
-    theme = forms.ChoiceField(
-        label=_("Appearance"), choices=User.Theme.choices, widget=forms.RadioSelect, required=False
-    )
+    language = forms.ChoiceField(label=_("Language"), choices=OWN_NAMES, widget=forms.RadioSelect)
+    theme = forms.ChoiceField(label=_("Appearance"), choices=_THEMES, widget=forms.RadioSelect)
     has_shortcuts = forms.BooleanField(
         label=_("Keyboard shortcuts"),
         required=False,
         help_text=_("Single keys such as R and J. They never work inside a text field."),
     )
 
+    def clean_theme(self) -> str:
+        """The stored value: empty follows the device."""
+        return _stored_theme(self.cleaned_data["theme"])
+
+    @staticmethod
+    def initial_of(user: User) -> dict[str, Any]:
+        """What the form shows for a stored person."""
+        plain = ("name", "language", "has_shortcuts")
+        return {**{name: getattr(user, name) for name in plain}, "theme": user.theme or _DEVICE}
+
 
 class ThemeForm(PlainForm):
     """Light, dark, or as the device has it."""
 
-    theme = forms.ChoiceField(choices=User.Theme.choices, required=False)
+    theme = forms.ChoiceField(choices=_THEMES)
+
+    def clean_theme(self) -> str:
+        """The stored value: empty follows the device."""
+        return _stored_theme(self.cleaned_data["theme"])
 
 
 class SeatForm(PlainForm):
@@ -134,7 +150,9 @@ class ProviderForm(PlainForm):
     )
     time_zone = forms.CharField(label=_("Time zone"), max_length=60, initial="Asia/Shanghai")
     administrator_name = forms.CharField(label=_("First administrator's name"), max_length=80)
-    administrator_email = EmailField(label=_("First administrator's e-mail address"), max_length=254)
+    administrator_email = EmailField(
+        label=_("First administrator's e-mail address"), max_length=254
+    )
 
     def clean_slug(self) -> str:
         """Lower case."""
@@ -143,6 +161,10 @@ class ProviderForm(PlainForm):
     def clean_time_zone(self) -> str:
         """A name that the time zone database knows."""
         return known_time_zone(self.cleaned_data["time_zone"])
+
+
+def _stored_theme(chosen: str) -> str:
+    return "" if chosen == _DEVICE else chosen
 
 
 def known_time_zone(name: str) -> str:

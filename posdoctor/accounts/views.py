@@ -61,13 +61,7 @@ def me(request: ActorRequest) -> HttpResponse:
     """One's own profile: for everybody who is signed in, whatever the role."""
     user = request.user
     assert isinstance(user, User)
-    initial = {
-        "name": user.name,
-        "language": user.language,
-        "theme": user.theme,
-        "has_shortcuts": user.has_shortcuts,
-    }
-    form = ProfileForm(request.POST or None, initial=initial)
+    form = ProfileForm(request.POST or None, initial=ProfileForm.initial_of(user))
     if form.is_valid():
         actions.change_me(request.actor, **form.cleaned_data)
         messages.success(request, _("Profile saved"))
@@ -139,9 +133,7 @@ def person(request: ActorRequest, ref: str) -> HttpResponse:
     require(request.actor, Permission.PEOPLE_MANAGE)
     if request.POST.get("deed"):
         return _deed(request, seat)
-    form = SeatForm(
-        request.POST or None, initial=SeatForm.initial_of(seat), teams=_teams(request)
-    )
+    form = SeatForm(request.POST or None, initial=SeatForm.initial_of(seat), teams=_teams(request))
     if form.is_valid():
         chosen = {"teams": [], **form.cleaned_data}
         try:
@@ -195,7 +187,9 @@ def teams(request: ActorRequest) -> HttpResponse:
             messages.success(request, _("Team added"))
             return redirect("accounts:teams")
     rows = Team.objects.visible_to(request.actor).with_list_columns()
-    return render(request, "accounts/teams.html", {"form": form, "teams": rows}, status=_status(form))
+    return render(
+        request, "accounts/teams.html", {"form": form, "teams": rows}, status=_status(form)
+    )
 
 
 @for_seats
@@ -215,7 +209,9 @@ def team(request: ActorRequest, ref: str) -> HttpResponse:
         else:
             messages.success(request, _("Team renamed"))
             return redirect("accounts:teams")
-    return render(request, "accounts/team.html", {"form": form, "team": found}, status=_status(form))
+    return render(
+        request, "accounts/team.html", {"form": form, "team": found}, status=_status(form)
+    )
 
 
 # --- Providers -----------------------------------------------------------------------
@@ -283,4 +279,3 @@ def _words(error: DomainError) -> str:
     if error.code not in texts:
         raise error
     return texts[error.code]
-
