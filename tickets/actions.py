@@ -336,6 +336,7 @@ def dispatch(actor: Actor, *, ticket_id: int, engineer_id: int, now: datetime) -
     engineer = _colleague(ticket.provider_id, engineer_id, role=Role.FIELD)
     _move(ticket, Move.DISPATCH, TicketStatus.DISPATCHED)
     ticket.assignee = engineer
+    ticket.attention_at = None
     _record(
         ticket,
         EventKind.DISPATCHED,

@@ -332,11 +332,6 @@
     }
     var opener = event.target.closest('a[data-dialog]');
     if (opener && doc.getElementById(opener.dataset.dialog)) { event.preventDefault(); }
-    var closer = event.target.closest('[data-close]');
-    if (closer && closer.closest('dialog[open]')) {
-      event.preventDefault();
-      closer.closest('dialog').close();
-    }
   });
   doc.addEventListener('pd:sent', function (event) {
     var form = event.target.closest('form');

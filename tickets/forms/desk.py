@@ -298,7 +298,9 @@ class PhoneReportForm(PlainForm):
     contact = forms.ChoiceField(
         label=gettext_lazy("Caller"), widget=forms.RadioSelect, required=False
     )
-    contact_name = forms.CharField(label=gettext_lazy("Name"), max_length=60, required=False)
+    contact_name = forms.CharField(
+        label=pgettext_lazy("person", "Name"), max_length=60, required=False
+    )
     contact_phone = PhoneField(label=gettext_lazy("Phone"), required=False)
     impact = forms.ChoiceField(
         label=gettext_lazy("Payments"), choices=Impact.choices, widget=forms.RadioSelect
