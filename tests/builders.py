@@ -54,7 +54,7 @@ def actor_of(seat: Seat) -> Actor:
 def make_merchant(provider: Provider, **fields: Any) -> Merchant:
     n = next(_serial)
     return Merchant.objects.create(
-        provider=provider, **{"number": f"821651058120{n:03d}", "name": f"老王川菜馆{n}", **fields}
+        provider=provider, **{"number": f"8216510{n:08d}", "name": f"老王川菜馆{n}", **fields}
     )
 
 
@@ -109,7 +109,7 @@ def make_terminal(store: Store | None = None, **fields: Any) -> Terminal:
     terminal = Terminal.objects.create(
         provider=store.provider, store=store, **{**defaults, **fields}
     )
-    TerminalNumber.objects.create(terminal=terminal, kind="card", number=f"1050{n:04d}")
+    TerminalNumber.objects.create(terminal=terminal, kind="card", number=f"1{n:07d}")
     return terminal
 
 

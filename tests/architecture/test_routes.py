@@ -8,7 +8,8 @@ from django.http import HttpResponse
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from merchants.models import Store
-from posdoctor.core import browser
+from posdoctor.core import browser, clock
+from posdoctor.core.models import Heartbeat
 from terminals.models import Terminal
 from tests.builders import make_message, make_run, make_team, make_ticket
 from tests.conftest import Persona
@@ -67,12 +68,19 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
     "accounts:new_provider": {GET: OPERATOR, POST: OPERATOR},
     "merchants:list": {GET: DESK},
     "merchants:merchant": {GET: OURS_DESK},
+    "merchants:edit": {GET: OURS_DESK, POST: OURS_DESK},
+    "merchants:new_contact": {GET: OURS_DESK, POST: OURS_DESK},
+    "merchants:store": {GET: OURS_DESK, POST: OURS_DESK},
+    "merchants:contact": {GET: OURS_DESK, POST: OURS_DESK},
+    "merchants:reveal": {POST: OURS_DESK},
     "terminals:list": {GET: DESK},
     "terminals:terminal": {GET: OURS_DESK},
-    "terminals:release": {POST: OURS_LEADS_DEED},
-    "terminals:stop": {POST: OURS_DESK},
-    "terminals:move": {POST: OURS_DESK},
-    "terminals:replace_sticker": {POST: OURS_DESK},
+    "terminals:edit": {GET: OURS_DESK, POST: OURS_DESK},
+    "terminals:release": {GET: OURS_LEADS_DEED, POST: OURS_LEADS_DEED},
+    "terminals:stop": {GET: OURS_DESK, POST: OURS_DESK},
+    "terminals:move": {GET: OURS_DESK, POST: OURS_DESK},
+    "terminals:replace_sticker": {GET: OURS_DESK, POST: OURS_DESK},
+    "terminals:of_merchant": {GET: OURS_DESK},
     "diagnostics:find": {GET: PUBLIC, POST: PUBLIC},
     "diagnostics:sticker": {GET: PUBLIC},
     "diagnostics:start": {GET: PUBLIC},
@@ -157,6 +165,7 @@ class World:
 def world(terminal: Terminal, field: Persona) -> World:
     assert terminal.store is not None
     assert field.user is not None
+    Heartbeat.objects.create(name="ticker", beat_at=clock.now())
     ticket = make_ticket(terminal, assignee=field.user, status="open")
     message = make_message(ticket)
     attachment = Attachment.objects.create(
@@ -199,6 +208,12 @@ def arguments(name: str, world: World) -> dict[str, object]:
         "tickets:of_terminal": {"terminal_ref": world.terminal.ref},
         "tickets:of_merchant": {"merchant_ref": world.store.merchant.ref},
         "merchants:merchant": {"ref": world.store.merchant.ref},
+        "merchants:edit": {"ref": world.store.merchant.ref},
+        "merchants:new_contact": {"ref": world.store.merchant.ref},
+        "merchants:store": {"ref": world.store.ref},
+        "merchants:contact": {"ref": world.store.contacts.get().ref},
+        "merchants:reveal": {"ref": world.store.contacts.get().ref},
+        "terminals:of_merchant": {"merchant_ref": world.store.merchant.ref},
         "accounts:person": {"ref": world.field_seat_user},
         "accounts:team": {"ref": world.team},
     }
