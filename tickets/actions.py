@@ -1,7 +1,7 @@
 """Deeds on tickets. Each locks the ticket, checks the right, writes state and event together."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from django.core.files.base import ContentFile
@@ -34,6 +34,8 @@ from tickets.models import Attachment, Message, ReportDraft, Ticket, TicketEvent
 
 MAX_FILES = 5
 SWEEP_BATCH = 200
+# The same words from the same person again so soon are a second tap, not a second message.
+REPEAT_WITHIN = timedelta(seconds=15)
 Then = Literal["keep", "wait"]
 
 
@@ -187,6 +189,8 @@ def reply(
     TooManyFilesError, NotAllowedError, IllegalMoveError on an ended ticket.
     """
     ticket = _locked(actor, ticket_id, Permission.TICKET_REPLY)
+    if twin := _said_just_now(ticket, actor, Message.Kind.REPLY, body, now):
+        return twin
     if ticket.has_ended:
         raise IllegalMoveError(ticket.status, "replied")
     message = _say(ticket, actor, Message.Kind.REPLY, body, files, now)
@@ -214,6 +218,8 @@ def note(
 ) -> Message:
     """Writes an internal note: no merchant ever sees it. Possible in every state."""
     ticket = _locked(actor, ticket_id, Permission.TICKET_NOTE)
+    if twin := _said_just_now(ticket, actor, Message.Kind.NOTE, body, now):
+        return twin
     message = _say(ticket, actor, Message.Kind.NOTE, body, files, now)
     _record(ticket, EventKind.NOTED, actor, now, message=message.pk)
     _save(ticket, now)
@@ -235,6 +241,8 @@ def add_words(
     Raises NothingToSayError, TooManyFilesError, IllegalMoveError.
     """
     ticket = _locked(actor, ticket_id, Permission.TICKET_ADD_WORDS)
+    if twin := _said_just_now(ticket, actor, Message.Kind.MERCHANT, body, now):
+        return twin
     if ticket.status in {TicketStatus.CLOSED, TicketStatus.CANCELLED, TicketStatus.MERGED}:
         raise IllegalMoveError(ticket.status, "merchant_wrote")
     message = _say(ticket, actor, Message.Kind.MERCHANT, body, files, now)
@@ -646,6 +654,16 @@ def _say(
     for file in files:
         _attach(file, provider_id=ticket.provider_id, ticket=ticket, message=message, at=now)
     return message
+
+
+def _said_just_now(
+    ticket: Ticket, actor: Actor, kind: str, body: str, now: datetime
+) -> Message | None:
+    """The first of two taps on "send"; the ticket's lock makes the second one see it."""
+    if not body.strip():
+        return None
+    words = ticket.messages.filter(kind=kind, author_id=actor.user_id, body=body.strip())
+    return words.filter(created_at__gt=now - REPEAT_WITHIN).order_by("-pk").first()
 
 
 def _attach(file: CleanFile, *, provider_id: int, at: datetime, **home: Any) -> Attachment:

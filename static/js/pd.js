@@ -330,8 +330,6 @@
       event.preventDefault();
       mark(link.closest('.row'));
     }
-    var opener = event.target.closest('a[data-dialog]');
-    if (opener && doc.getElementById(opener.dataset.dialog)) { event.preventDefault(); }
   });
   doc.addEventListener('pd:sent', function (event) {
     var form = event.target.closest('form');
