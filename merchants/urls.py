@@ -12,6 +12,5 @@ urlpatterns = [
     path("desk/merchants/<ref>/contacts/new", views.new_contact, name="new_contact"),
     path("desk/stores/<ref>/edit", views.store, name="store"),
     path("desk/contacts/<ref>/edit", views.contact, name="contact"),
-    path("desk/contacts/<ref>/remove", views.remove_contact, name="remove_contact"),
     path("desk/contacts/<ref>/reveal", views.reveal, name="reveal"),
 ]

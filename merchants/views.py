@@ -12,7 +12,7 @@ from merchants import actions, hours
 from merchants.filters import MerchantFilter, page_of
 from merchants.forms import DAY_LABELS, ContactForm, MerchantForm, StoreForm
 from merchants.models import Contact, Merchant, Store
-from posdoctor.accounts.access import for_seats
+from posdoctor.accounts.access import for_staff
 from posdoctor.accounts.middleware import ActorRequest
 from posdoctor.accounts.policies import Permission, require
 from posdoctor.core import clock
@@ -21,7 +21,7 @@ from posdoctor.core.htmx import render_page
 GET_OR_POST = require_http_methods(["GET", "HEAD", "POST"])
 
 
-@for_seats
+@for_staff
 @require_GET
 def index(request: ActorRequest) -> HttpResponse:
     """Merchants by name, fifty a page."""
@@ -30,7 +30,7 @@ def index(request: ActorRequest) -> HttpResponse:
     return render_page(request, "merchants/list.html", "merchants/_rows.html", context)
 
 
-@for_seats
+@for_staff
 @require_GET
 def page(request: ActorRequest, ref: str) -> HttpResponse:
     """One merchant: facts, stores with opening hours, people, terminals, tickets."""
@@ -44,7 +44,7 @@ def page(request: ActorRequest, ref: str) -> HttpResponse:
     return render(request, "merchants/merchant.html", context)
 
 
-@for_seats
+@for_staff
 @GET_OR_POST
 def edit(request: ActorRequest, ref: str) -> HttpResponse:
     """Name, number and fee class of one merchant."""
@@ -67,7 +67,7 @@ def edit(request: ActorRequest, ref: str) -> HttpResponse:
     return render(request, "merchants/edit.html", context, status=_status(form))
 
 
-@for_seats
+@for_staff
 @GET_OR_POST
 def store(request: ActorRequest, ref: str) -> HttpResponse:
     """Address, area and opening hours of one store."""
@@ -82,7 +82,7 @@ def store(request: ActorRequest, ref: str) -> HttpResponse:
     return render(request, "merchants/store.html", context, status=_status(form))
 
 
-@for_seats
+@for_staff
 @GET_OR_POST
 def new_contact(request: ActorRequest, ref: str) -> HttpResponse:
     """Adds a person to call."""
@@ -100,12 +100,15 @@ def new_contact(request: ActorRequest, ref: str) -> HttpResponse:
     return render(request, "merchants/contact.html", context, status=_status(form))
 
 
-@for_seats
+@for_staff
 @GET_OR_POST
 def contact(request: ActorRequest, ref: str) -> HttpResponse:
-    """Changes a person to call. The number itself stays masked."""
+    """Changes a person to call, or deletes their data. The number itself stays masked."""
     found = _contact(request, ref)
     require(request.actor, Permission.MERCHANT_EDIT)
+    if request.POST.get("deed") == "remove":
+        actions.remove_contact(request.actor, contact_id=found.pk, now=clock.now())
+        return _saved(request, found.merchant, _("Contact removed"))
     form = ContactForm(
         request.POST or None,
         initial=ContactForm.initial_of(found),
@@ -121,16 +124,7 @@ def contact(request: ActorRequest, ref: str) -> HttpResponse:
     return render(request, "merchants/contact.html", context, status=_status(form))
 
 
-@for_seats
-@require_POST
-def remove_contact(request: ActorRequest, ref: str) -> HttpResponse:
-    """Deletes a person's data from the merchant."""
-    found = _contact(request, ref)
-    actions.remove_contact(request.actor, contact_id=found.pk, now=clock.now())
-    return _saved(request, found.merchant, _("Contact removed"))
-
-
-@for_seats
+@for_staff
 @require_POST
 def reveal(request: ActorRequest, ref: str) -> HttpResponse:
     """Shows the whole number once; who saw it is recorded."""

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods
 
 from merchants.models import Merchant
-from posdoctor.accounts.access import for_seats
+from posdoctor.accounts.access import for_staff
 from posdoctor.accounts.middleware import ActorRequest
 from posdoctor.accounts.policies import Permission, require
 from posdoctor.core import clock
@@ -81,7 +81,7 @@ class Entry:
     who: str = ""
 
 
-@for_seats
+@for_staff
 @require_GET
 def index(request: ActorRequest) -> HttpResponse:
     """Terminals by serial, fifty a page."""
@@ -90,7 +90,7 @@ def index(request: ActorRequest) -> HttpResponse:
     return render_page(request, "terminals/list.html", "terminals/_rows.html", context)
 
 
-@for_seats
+@for_staff
 @require_GET
 def of_merchant(request: ActorRequest, merchant_ref: str) -> HttpResponse:
     """The panel of a merchant's page: its terminals, the first twenty."""
@@ -104,7 +104,7 @@ def of_merchant(request: ActorRequest, merchant_ref: str) -> HttpResponse:
     )
 
 
-@for_seats
+@for_staff
 @require_GET
 def page(request: ActorRequest, ref: str) -> HttpResponse:
     """One terminal: state first, then facts, sticker, history and its tickets."""
@@ -112,7 +112,7 @@ def page(request: ActorRequest, ref: str) -> HttpResponse:
     return render(request, "terminals/terminal.html", _facts(request, terminal))
 
 
-@for_seats
+@for_staff
 @GET_OR_POST
 def edit(request: ActorRequest, ref: str) -> HttpResponse:
     """Corrects the record of one terminal."""
@@ -137,7 +137,7 @@ def edit(request: ActorRequest, ref: str) -> HttpResponse:
     return render(request, "terminals/edit.html", context, status=_status(form))
 
 
-@for_seats
+@for_staff
 @GET_OR_POST
 def stop(request: ActorRequest, ref: str) -> HttpResponse:
     """Asks for the reason, then takes the terminal out of use."""
@@ -156,7 +156,7 @@ def stop(request: ActorRequest, ref: str) -> HttpResponse:
     return render(request, "terminals/stop.html", context, status=_status(form))
 
 
-@for_seats
+@for_staff
 @GET_OR_POST
 def release(request: ActorRequest, ref: str) -> HttpResponse:
     """Asks for the reason, then puts a stopped terminal back into use. Leads only."""
@@ -175,7 +175,7 @@ def release(request: ActorRequest, ref: str) -> HttpResponse:
     return render(request, "terminals/release.html", context, status=_status(form))
 
 
-@for_seats
+@for_staff
 @GET_OR_POST
 def move(request: ActorRequest, ref: str) -> HttpResponse:
     """Into repair, back to stock, back into use, retired: with the reason."""
@@ -199,7 +199,7 @@ def move(request: ActorRequest, ref: str) -> HttpResponse:
     return render(request, "terminals/move.html", context, status=_status(form))
 
 
-@for_seats
+@for_staff
 @GET_OR_POST
 def replace_sticker(request: ActorRequest, ref: str) -> HttpResponse:
     """First says what happens to the old sticker, then draws a new code."""

@@ -3,7 +3,7 @@
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.forms import Form
-from django.http import Http404, HttpResponse, HttpResponseBadRequest, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseBadRequest, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from posdoctor.accounts import actions
-from posdoctor.accounts.access import for_seats
+from posdoctor.accounts.access import hidden_without
 from posdoctor.accounts.forms import (
     InviteForm,
     ProfileForm,
@@ -22,12 +22,14 @@ from posdoctor.accounts.forms import (
 )
 from posdoctor.accounts.middleware import SEAT_KEY, ActorRequest, seats_of
 from posdoctor.accounts.models import Provider, Seat, Team, User
-from posdoctor.accounts.policies import Permission, require
+from posdoctor.accounts.policies import Permission
 from posdoctor.accounts.roles import Role
 from posdoctor.core import clock
 from posdoctor.core.errors import DomainError
 
 GET_OR_POST = require_http_methods(["GET", "HEAD", "POST"])
+for_administrators = hidden_without(Permission.PEOPLE_MANAGE)
+for_operators = hidden_without(Permission.PROVIDER_CREATE)
 
 
 # --- Oneself -------------------------------------------------------------------------
@@ -83,34 +85,34 @@ def theme(request: ActorRequest) -> HttpResponse:
 
 @require_POST
 def choose_seat(request: ActorRequest) -> HttpResponse:
-    """Puts another of one's own seats into the session. `provider` is the slug."""
+    """Puts another of one's own seats into the session, by the provider's slug.
+
+    A seat that is gone by now changes nothing.
+    """
     assert isinstance(request.user, User)
     wanted = request.POST.get("provider", "")
     seat = next((s for s in seats_of(request.user) if s.provider.slug == wanted), None)
-    if seat is None:
-        raise Http404
-    request.session[SEAT_KEY] = seat.pk
+    if seat:
+        request.session[SEAT_KEY] = seat.pk
     return redirect("accounts:home")
 
 
 # --- People and teams ----------------------------------------------------------------
 
 
-@for_seats
+@for_administrators
 @require_GET
 def people(request: ActorRequest) -> HttpResponse:
     """Everybody with a seat, active ones first."""
-    require(request.actor, Permission.PEOPLE_MANAGE)
     seats = Seat.objects.visible_to(request.actor).with_people().prefetch_related("teams")
     rows = sorted(seats, key=lambda seat: not seat.is_active)
     return render(request, "accounts/people.html", {"seats": rows})
 
 
-@for_seats
+@for_administrators
 @GET_OR_POST
 def invite(request: ActorRequest) -> HttpResponse:
     """Asks for address, name, role and teams, then queues the invitation."""
-    require(request.actor, Permission.PEOPLE_MANAGE)
     form = InviteForm(request.POST or None, teams=_teams(request))
     if form.is_valid():
         try:
@@ -124,13 +126,12 @@ def invite(request: ActorRequest) -> HttpResponse:
     return render(request, "accounts/invite.html", {"form": form}, status=_status(form))
 
 
-@for_seats
+@for_administrators
 @GET_OR_POST
 def person(request: ActorRequest, ref: str) -> HttpResponse:
     """One colleague: role, teams, access, and sending the invitation again."""
     seats = Seat.objects.visible_to(request.actor).with_people()
     seat = get_object_or_404(seats, user__ref=ref.upper())
-    require(request.actor, Permission.PEOPLE_MANAGE)
     if request.POST.get("deed"):
         return _deed(request, seat)
     form = SeatForm(request.POST or None, initial=SeatForm.initial_of(seat), teams=_teams(request))
@@ -172,11 +173,10 @@ def _deed(request: ActorRequest, seat: Seat) -> HttpResponse:
     return redirect("accounts:person", ref=seat.user.ref)
 
 
-@for_seats
+@for_administrators
 @GET_OR_POST
 def teams(request: ActorRequest) -> HttpResponse:
     """The teams, and adding one."""
-    require(request.actor, Permission.PEOPLE_MANAGE)
     form = TeamForm(request.POST or None)
     if form.is_valid():
         try:
@@ -192,12 +192,11 @@ def teams(request: ActorRequest) -> HttpResponse:
     )
 
 
-@for_seats
+@for_administrators
 @GET_OR_POST
 def team(request: ActorRequest, ref: str) -> HttpResponse:
     """Renames one team."""
     found = get_object_or_404(Team.objects.visible_to(request.actor), ref=ref.upper())
-    require(request.actor, Permission.PEOPLE_MANAGE)
     form = TeamForm(request.POST or None, initial={"name": found.name, "name_en": found.name_en})
     if form.is_valid():
         try:
@@ -217,18 +216,18 @@ def team(request: ActorRequest, ref: str) -> HttpResponse:
 # --- Providers -----------------------------------------------------------------------
 
 
+@for_operators
 @require_GET
 def providers(request: ActorRequest) -> HttpResponse:
     """The operator's list: names and numbers of seats, nothing of what happens inside."""
-    _only_operators(request)
     rows = Provider.objects.visible_to(request.actor).with_list_columns()
     return render(request, "accounts/providers.html", {"providers": rows})
 
 
+@for_operators
 @GET_OR_POST
 def new_provider(request: ActorRequest) -> HttpResponse:
     """Creates a provider and invites its first administrator."""
-    _only_operators(request)
     form = ProviderForm(request.POST or None)
     if form.is_valid():
         try:
@@ -241,12 +240,6 @@ def new_provider(request: ActorRequest) -> HttpResponse:
             messages.success(request, text % {"name": provider.name})
             return redirect("accounts:providers")
     return render(request, "accounts/new_provider.html", {"form": form}, status=_status(form))
-
-
-def _only_operators(request: ActorRequest) -> None:
-    """Hidden from everybody else."""
-    if request.actor.role != Role.OPERATOR:
-        raise Http404
 
 
 def _teams(request: ActorRequest) -> list[Team]:
