@@ -16,7 +16,7 @@ from django.utils.translation import get_language
 
 from diagnostics import actions
 from diagnostics.engine import Attributes
-from diagnostics.models import DiagnosisRun, FlowVersion
+from diagnostics.models import DiagnosisRun, FlowVersion, reader_language
 from posdoctor.accounts.actor import Actor, reporter
 from posdoctor.accounts.models import Provider
 from posdoctor.core import browser, clock, doors
@@ -192,3 +192,28 @@ def only_provider() -> Provider | None:
     """
     providers = list(Provider.objects.filter(is_active=True)[:2])
     return providers[0] if len(providers) == 1 else None
+
+
+def found_lines(run: DiagnosisRun) -> list[dict[str, str]]:
+    """What was asked and answered, in the reader's language; `tone` like a Choice's."""
+    language = reader_language()
+    return [
+        {
+            "question": finding.step.text.get(language),
+            "answer": finding.answer.text.get(language),
+            "tone": tone_of(finding.is_bad),
+        }
+        for finding in run.findings()
+    ]
+
+
+def keep_selling(run: DiagnosisRun) -> str:
+    """How to go on taking money meanwhile; nothing where the machine is to be left alone."""
+    if run.flow_version is None or run.state == DiagnosisRun.State.STOP_USE:
+        return ""
+    return run.flow_version.flow.keep_selling.get(reader_language())
+
+
+def tone_of(is_bad: bool | None) -> str:  # noqa: FBT001 - three states of an answer
+    """`r` speaks against the machine, `g` for it, `q` says nothing."""
+    return {True: "r", False: "g", None: "q"}[is_bad]

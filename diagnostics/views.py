@@ -158,8 +158,8 @@ def unsolved(request: HttpRequest, terminal: Terminal) -> HttpResponse:
     context = {
         "run": run,
         "back_url": _back_into(run, terminal),
-        "findings": found_lines(run),
-        "keep_selling": keep_selling(run),
+        "findings": access.found_lines(run),
+        "keep_selling": access.keep_selling(run),
     }
     return show(request, terminal, "diagnostics/unsolved.html", context)
 
@@ -186,26 +186,6 @@ def find(request: HttpRequest) -> HttpResponse:
 
 
 # --- Parts ---------------------------------------------------------------------------
-
-
-def found_lines(run: DiagnosisRun) -> list[dict[str, str]]:
-    """What was asked and answered, in the reader's language; `tone` like a Choice's."""
-    language = reader_language()
-    return [
-        {
-            "question": finding.step.text.get(language),
-            "answer": finding.answer.text.get(language),
-            "tone": _tone(finding.is_bad),
-        }
-        for finding in run.findings()
-    ]
-
-
-def keep_selling(run: DiagnosisRun) -> str:
-    """How to go on taking money meanwhile; nothing where the machine is to be left alone."""
-    if run.flow_version is None or run.state == DiagnosisRun.State.STOP_USE:
-        return ""
-    return run.flow_version.flow.keep_selling.get(reader_language())
 
 
 def _tiles(terminal: Terminal) -> list[Tile]:
@@ -243,15 +223,11 @@ def _choices(step: Step, before: str) -> list[Choice]:
             label=option.text.get(language),
             detail=option.detail.get(language) if option.detail else "",
             icon=option.icon or icons[option.bad],
-            tone=_tone(option.bad),
+            tone=access.tone_of(option.bad),
             is_chosen=option.id == before,
         )
         for option in step.answers
     ]
-
-
-def _tone(is_bad: bool | None) -> str:  # noqa: FBT001 - three states of an answer
-    return {True: "r", False: "g", None: "q"}[is_bad]
 
 
 def _answer(run: DiagnosisRun, step_id: str, answer_id: str) -> DiagnosisRun:

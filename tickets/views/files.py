@@ -1,11 +1,12 @@
 """Attachments on the way in and out: the guard on a request's size, and serving one file."""
 
+import contextlib
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig, TooManyFilesSent
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.shortcuts import render
 from django.utils.http import content_disposition_header
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
@@ -44,6 +45,8 @@ def limited_upload(view: _View) -> _View:
             request.POST  # noqa: B018 - parses the form, inside the two limits below
         except (RequestDataTooBig, TooManyFilesSent):
             return render(request, "413.html", status=413)
+        except UnreadablePostError:
+            return HttpResponse(status=400)  # the sender is gone: nobody reads this
         return inner(request, *args, **kwargs)
 
     return guarded
@@ -75,9 +78,7 @@ def serve(attachment: Attachment) -> HttpResponse:
     except FileNotFoundError as error:
         raise Http404 from error
     response = HttpResponse(content, content_type=attachment.content_type)
-    disposition = content_disposition_header(
-        attachment.content_type not in INLINE, attachment.name
-    )
+    disposition = content_disposition_header(attachment.content_type not in INLINE, attachment.name)
     response["Content-Disposition"] = disposition or "attachment"
     # SECURITY: what a stranger sent never becomes a page of ours.
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
@@ -105,8 +106,6 @@ def _length_of(request: HttpRequest) -> int:
 
 def _drain(request: HttpRequest) -> None:
     left = min(_length_of(request), _DRAINED_BYTES)
-    while left > 0:
-        piece = request.read(min(_PIECE, left))
-        if not piece:
-            return
-        left -= len(piece)
+    with contextlib.suppress(UnreadablePostError):
+        while left > 0 and (piece := request.read(min(_PIECE, left))):
+            left -= len(piece)

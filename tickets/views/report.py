@@ -15,7 +15,6 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from diagnostics import access as walks
 from diagnostics.access import machine_page, show
 from diagnostics.models import DiagnosisRun
-from diagnostics.views import found_lines
 from merchants.models import Contact
 from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.roles import Role
@@ -101,7 +100,7 @@ def check(request: HttpRequest, terminal: Terminal) -> HttpResponse:
         "draft": draft,
         "impact": IMPACTS[draft.impact].label,
         "photos": draft.attachments.order_by("pk"),
-        "findings": found_lines(run),
+        "findings": walks.found_lines(run),
         "machines": machines,
         "form_url": _address("tickets:report", terminal, run),
     }

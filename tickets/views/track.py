@@ -16,7 +16,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from diagnostics.views import found_lines, keep_selling
+from diagnostics.access import found_lines, keep_selling
 from posdoctor.accounts.actor import Actor
 from posdoctor.core import browser, clock, doors
 from posdoctor.core.errors import IllegalMoveError
