@@ -29,7 +29,7 @@ def at_once(client: Client, deed: Callable[[Client], str], count: int = 4) -> li
 
     def tap() -> None:
         twin = Client(headers={"accept-language": "zh-CN"})
-        twin.cookies = client.cookies.copy()
+        twin.cookies.load({name: morsel.value for name, morsel in client.cookies.items()})
         barrier.wait(timeout=10)
         try:
             found.append(deed(twin))

@@ -10,6 +10,7 @@ from posdoctor.core import clock
 from posdoctor.core.doors import UNLOCK_BY_ADDRESS, UNLOCK_BY_TICKET
 from terminals.models import Terminal
 from tests.builders import (
+    actor_of,
     make_message,
     make_run,
     make_seat,
@@ -305,7 +306,8 @@ def test_a_page_out_of_date_heals_itself(terminal: Terminal):
 def test_a_merged_report_says_so_and_links_only_with_proof(terminal: Terminal, desk: Persona):
     ticket, target = make_ticket(terminal, status="open"), make_ticket(terminal, status="open")
     client = unlocked(ticket)
-    actor = desk.client.get("/desk/").wsgi_request.actor
+    assert desk.seat is not None
+    actor = actor_of(desk.seat)
     actions.merge_into(actor, ticket_id=ticket.pk, target_ref=target.ref, now=clock.now())
     words = client.get(at(ticket)).content.decode()
     assert target.ref not in words

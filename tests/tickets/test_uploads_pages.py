@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 
 import pytest
+from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import HttpRequest
 from django.test import Client
@@ -241,7 +242,7 @@ def test_a_file_of_a_note_is_not_for_merchants(
         content_type="text/plain", extension=".txt", size=2, sha256="0" * 64,
         created_at=clock.now(),
     )  # fmt: skip
-    attachment.file.save("x.txt", io.BytesIO(b"ok"))
+    attachment.file.save("x.txt", ContentFile(b"ok"))
     track = reverse("tickets:track_file", args=[ticket.track_token, attachment.key])
     assert unlocked(ticket).get(track).status_code == 404
     assert merchant.client.get(track).status_code == 404
