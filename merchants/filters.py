@@ -1,5 +1,6 @@
 """The desk's list of merchants: what was searched for, page after page without counting."""
 
+import unicodedata
 from dataclasses import dataclass
 
 from django import forms
@@ -51,7 +52,7 @@ def page_of(actor: Actor, form: MerchantFilter) -> Rows:
 
 def matching(merchants: MerchantQuerySet, text: str, actor: Actor) -> MerchantQuerySet:
     """By reference, merchant number (from its start), phone (any part) or words of the name."""
-    typed = text.strip()
+    typed = unicodedata.normalize("NFKC", text).strip()
     if not typed:
         return merchants
     named = merchants.named_like(typed).values_list("pk", flat=True)[:_MATCH_LIMIT]

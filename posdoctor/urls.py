@@ -1,7 +1,7 @@
 """All addresses. Paths that stickers and mails carry end without a slash."""
 
 from allauth.account import views as account
-from django.urls import include, path
+from django.urls import include, path, re_path
 
 # Only what is used of allauth: no self-registration, no own management of addresses.
 ACCOUNT = [
@@ -15,8 +15,9 @@ ACCOUNT = [
     path("password/set/", account.password_set, name="account_set_password"),
     path("reset/", account.password_reset, name="account_reset_password"),
     path("reset/sent/", account.password_reset_done, name="account_reset_password_done"),
-    path(
-        "reset/<uidb36>-<key>/",
+    # The key holds dashes too: only a pattern that stops at the first one splits it right.
+    re_path(
+        r"^reset/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>[^/]+)/$",
         account.password_reset_from_key,
         name="account_reset_password_from_key",
     ),

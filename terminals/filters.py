@@ -1,5 +1,6 @@
 """The desk's list of terminals: search, filters, page after page without counting."""
 
+import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,7 +77,7 @@ def page_of(actor: Actor, form: TerminalFilter) -> Rows:
 
 def _narrowed(terminals: TerminalQuerySet, asked: dict[str, str], actor: Actor) -> TerminalQuerySet:
     if "q" in asked:
-        terminals = terminals.matching(asked["q"])
+        terminals = terminals.matching(unicodedata.normalize("NFKC", asked["q"]))
     if "merchant" in asked:
         merchants = Merchant.objects.visible_to(actor).filter(ref=asked["merchant"].upper())
         terminals = terminals.filter(store__merchant__in=merchants)

@@ -11,100 +11,226 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('core', '0001_search_functions'),
-        ('accounts', '0001_initial'),
+        ("core", "0001_search_functions"),
+        ("accounts", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Merchant',
+            name="Merchant",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('ref', models.CharField(default=merchants.models.merchant_ref, max_length=10)),
-                ('number', models.CharField(max_length=15, validators=[django.core.validators.RegexValidator('^\\d{15}$')])),
-                ('name', posdoctor.core.fields.FreeCharField(max_length=120)),
-                ('fee_class', models.CharField(choices=[('standard', 'Standard'), ('preferential', 'Preferential'), ('public_good', 'Public good')], default='standard', max_length=20)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('name_tokens', models.GeneratedField(db_persist=True, expression=models.Func(models.Func('name', function='pd_tokens'), function='array_to_tsvector'), output_field=django.contrib.postgres.search.SearchVectorField())),
-                ('provider', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='merchants', to='accounts.provider')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("ref", models.CharField(default=merchants.models.merchant_ref, max_length=10)),
+                (
+                    "number",
+                    models.CharField(
+                        max_length=15,
+                        validators=[django.core.validators.RegexValidator("^\\d{15}$")],
+                    ),
+                ),
+                ("name", posdoctor.core.fields.FreeCharField(max_length=120)),
+                (
+                    "fee_class",
+                    models.CharField(
+                        choices=[
+                            ("standard", "Standard"),
+                            ("preferential", "Preferential"),
+                            ("public_good", "Public good"),
+                        ],
+                        default="standard",
+                        max_length=20,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "name_tokens",
+                    models.GeneratedField(
+                        db_persist=True,
+                        expression=models.Func(
+                            models.Func("name", function="pd_tokens"), function="array_to_tsvector"
+                        ),
+                        output_field=django.contrib.postgres.search.SearchVectorField(),
+                    ),
+                ),
+                (
+                    "provider",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="merchants",
+                        to="accounts.provider",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Membership',
+            name="Membership",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to=settings.AUTH_USER_MODEL)),
-                ('merchant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to='merchants.merchant')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="memberships",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "merchant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="memberships",
+                        to="merchants.merchant",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Store',
+            name="Store",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('ref', models.CharField(default=merchants.models.store_ref, max_length=10)),
-                ('name', posdoctor.core.fields.FreeCharField(max_length=120)),
-                ('address', posdoctor.core.fields.FreeCharField(blank=True, max_length=200)),
-                ('area', posdoctor.core.fields.FreeCharField(blank=True, max_length=60)),
-                ('city_tier', models.CharField(choices=[('provincial', 'Provincial city'), ('city', 'Other city'), ('county', 'County or township')], default='city', max_length=12)),
-                ('time_zone', models.CharField(default='Asia/Shanghai', max_length=60)),
-                ('opening_hours', models.JSONField(blank=True, default=dict)),
-                ('merchant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='stores', to='merchants.merchant')),
-                ('provider', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='stores', to='accounts.provider')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("ref", models.CharField(default=merchants.models.store_ref, max_length=10)),
+                ("name", posdoctor.core.fields.FreeCharField(max_length=120)),
+                ("address", posdoctor.core.fields.FreeCharField(blank=True, max_length=200)),
+                ("area", posdoctor.core.fields.FreeCharField(blank=True, max_length=60)),
+                (
+                    "city_tier",
+                    models.CharField(
+                        choices=[
+                            ("provincial", "Provincial city"),
+                            ("city", "Other city"),
+                            ("county", "County or township"),
+                        ],
+                        default="city",
+                        max_length=12,
+                    ),
+                ),
+                ("time_zone", models.CharField(default="Asia/Shanghai", max_length=60)),
+                ("opening_hours", models.JSONField(blank=True, default=dict)),
+                (
+                    "merchant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="stores",
+                        to="merchants.merchant",
+                    ),
+                ),
+                (
+                    "provider",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="stores",
+                        to="accounts.provider",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Contact',
+            name="Contact",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', posdoctor.core.fields.FreeCharField(max_length=60)),
-                ('phone', models.CharField(max_length=20)),
-                ('email', models.EmailField(blank=True, max_length=254)),
-                ('language', models.CharField(default='zh-hans', max_length=10)),
-                ('is_primary', models.BooleanField(default=False)),
-                ('provider', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='contacts', to='accounts.provider')),
-                ('merchant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='contacts', to='merchants.merchant')),
-                ('store', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='contacts', to='merchants.store')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", posdoctor.core.fields.FreeCharField(max_length=60)),
+                ("phone", models.CharField(max_length=20)),
+                ("email", models.EmailField(blank=True, max_length=254)),
+                ("language", models.CharField(default="zh-hans", max_length=10)),
+                ("is_primary", models.BooleanField(default=False)),
+                (
+                    "provider",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="contacts",
+                        to="accounts.provider",
+                    ),
+                ),
+                (
+                    "merchant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="contacts",
+                        to="merchants.merchant",
+                    ),
+                ),
+                (
+                    "store",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="contacts",
+                        to="merchants.store",
+                    ),
+                ),
             ],
         ),
         migrations.AddIndex(
-            model_name='merchant',
-            index=django.contrib.postgres.indexes.GinIndex(fields=['name_tokens'], name='merchants_name_search'),
+            model_name="merchant",
+            index=django.contrib.postgres.indexes.GinIndex(
+                fields=["name_tokens"], name="merchants_name_search"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='merchant',
-            constraint=models.UniqueConstraint(fields=('ref',), name='merchants_merchant_ref'),
+            model_name="merchant",
+            constraint=models.UniqueConstraint(fields=("ref",), name="merchants_merchant_ref"),
         ),
         migrations.AddConstraint(
-            model_name='merchant',
-            constraint=models.UniqueConstraint(fields=('provider', 'number'), name='merchants_number_once'),
+            model_name="merchant",
+            constraint=models.UniqueConstraint(
+                fields=("provider", "number"), name="merchants_number_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='merchant',
-            constraint=models.UniqueConstraint(fields=('provider', 'id'), name='merchants_merchant_tenant'),
+            model_name="merchant",
+            constraint=models.UniqueConstraint(
+                fields=("provider", "id"), name="merchants_merchant_tenant"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='merchant',
-            constraint=models.CheckConstraint(condition=models.Q(('number__regex', '^[0-9]{15}$')), name='merchants_number_digits'),
+            model_name="merchant",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("number__regex", "^[0-9]{15}$")), name="merchants_number_digits"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='membership',
-            constraint=models.UniqueConstraint(fields=('user', 'merchant'), name='merchants_membership_once'),
+            model_name="membership",
+            constraint=models.UniqueConstraint(
+                fields=("user", "merchant"), name="merchants_membership_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='store',
-            constraint=models.UniqueConstraint(fields=('ref',), name='merchants_store_ref'),
+            model_name="store",
+            constraint=models.UniqueConstraint(fields=("ref",), name="merchants_store_ref"),
         ),
         migrations.AddConstraint(
-            model_name='store',
-            constraint=models.UniqueConstraint(fields=('provider', 'id'), name='merchants_store_tenant'),
+            model_name="store",
+            constraint=models.UniqueConstraint(
+                fields=("provider", "id"), name="merchants_store_tenant"
+            ),
         ),
         migrations.AddIndex(
-            model_name='contact',
-            index=models.Index(fields=['provider', 'phone'], name='merchants_contact_phone'),
+            model_name="contact",
+            index=models.Index(fields=["provider", "phone"], name="merchants_contact_phone"),
         ),
     ]

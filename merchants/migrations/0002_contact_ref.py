@@ -19,9 +19,7 @@ def fill(apps, schema_editor):
 class Migration(migrations.Migration):
     dependencies = [("merchants", "0001_initial")]
     operations = [
-        migrations.AddField(
-            "contact", "ref", models.CharField(max_length=12, default="")
-        ),
+        migrations.AddField("contact", "ref", models.CharField(max_length=12, default="")),
         migrations.RunPython(fill, migrations.RunPython.noop),
         migrations.AlterField(
             "contact", "ref", models.CharField(max_length=12, default=merchants.models.contact_ref)

@@ -8,6 +8,7 @@ from django.utils.translation import get_language
 from posdoctor.accounts.actor import NOBODY, Actor
 from posdoctor.accounts.models import User
 from posdoctor.accounts.policies import Permission, may
+from posdoctor.core.scrub import scrub
 
 
 class May:
@@ -30,6 +31,9 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     seat = getattr(request, "seat", None) if isinstance(user, User) else None
     other = "en" if (get_language() or "").startswith("zh") else "zh-hans"
     query = request.GET.copy()
+    for name, values in request.GET.lists():
+        # SECURITY: the address holds what was typed into a search; a page never repeats a card.
+        query.setlist(name, [scrub(value) for value in values])
     query["lang"] = other
     return {
         "actor": actor,

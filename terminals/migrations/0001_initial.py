@@ -10,124 +10,288 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('core', '0001_search_functions'),
-        ('accounts', '0001_initial'),
-        ('merchants', '0001_initial'),
+        ("core", "0001_search_functions"),
+        ("accounts", "0001_initial"),
+        ("merchants", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='TerminalModel',
+            name="TerminalModel",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('slug', models.SlugField(max_length=60, unique=True)),
-                ('vendor', models.CharField(max_length=60)),
-                ('vendor_zh', models.CharField(blank=True, max_length=60)),
-                ('name', models.CharField(max_length=60)),
-                ('form', models.CharField(max_length=40)),
-                ('os', models.CharField(blank=True, max_length=80)),
-                ('connections', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=12), blank=True, default=list, size=None)),
-                ('features', models.JSONField(blank=True, default=dict)),
-                ('verified', models.JSONField(blank=True, default=dict)),
-                ('note', models.TextField(blank=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("slug", models.SlugField(max_length=60, unique=True)),
+                ("vendor", models.CharField(max_length=60)),
+                ("vendor_zh", models.CharField(blank=True, max_length=60)),
+                ("name", models.CharField(max_length=60)),
+                ("form", models.CharField(max_length=40)),
+                ("os", models.CharField(blank=True, max_length=80)),
+                (
+                    "connections",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=12),
+                        blank=True,
+                        default=list,
+                        size=None,
+                    ),
+                ),
+                ("features", models.JSONField(blank=True, default=dict)),
+                ("verified", models.JSONField(blank=True, default=dict)),
+                ("note", models.TextField(blank=True)),
             ],
             options={
-                'ordering': ['vendor', 'name'],
+                "ordering": ["vendor", "name"],
             },
         ),
         migrations.CreateModel(
-            name='Terminal',
+            name="Terminal",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('ref', models.CharField(default=terminals.models.terminal_ref, max_length=10)),
-                ('serial', models.CharField(max_length=50, validators=[django.core.validators.RegexValidator('^[0-9A-Z][0-9A-Z-]{5,49}$')])),
-                ('firmware', models.CharField(blank=True, max_length=60)),
-                ('app_version', models.CharField(blank=True, max_length=30)),
-                ('connection', models.CharField(blank=True, choices=[('wifi', 'Wi-Fi'), ('cellular', 'Mobile network'), ('ethernet', 'Network cable'), ('bluetooth', 'Bluetooth'), ('dial', 'Telephone line')], max_length=12)),
-                ('sim_iccid', models.CharField(blank=True, max_length=20)),
-                ('sim_operator', models.CharField(blank=True, max_length=40)),
-                ('counter', posdoctor.core.fields.FreeCharField(blank=True, max_length=60)),
-                ('warranty_until', models.DateField(blank=True, null=True)),
-                ('installed_on', models.DateField(blank=True, null=True)),
-                ('state', models.CharField(choices=[('in_stock', 'In stock'), ('active', 'Active'), ('stopped', 'Stopped'), ('in_repair', 'In repair'), ('retired', 'Retired')], default='in_stock', max_length=10)),
-                ('sticker_code', models.CharField(default=terminals.models.sticker_code, max_length=8)),
-                ('stopped_at', models.DateTimeField(blank=True, null=True)),
-                ('stopped_for', models.CharField(blank=True, max_length=60)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('provider', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='terminals', to='accounts.provider')),
-                ('store', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='terminals', to='merchants.store')),
-                ('model', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='terminals', to='terminals.terminalmodel')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("ref", models.CharField(default=terminals.models.terminal_ref, max_length=10)),
+                (
+                    "serial",
+                    models.CharField(
+                        max_length=50,
+                        validators=[
+                            django.core.validators.RegexValidator("^[0-9A-Z][0-9A-Z-]{5,49}$")
+                        ],
+                    ),
+                ),
+                ("firmware", models.CharField(blank=True, max_length=60)),
+                ("app_version", models.CharField(blank=True, max_length=30)),
+                (
+                    "connection",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("wifi", "Wi-Fi"),
+                            ("cellular", "Mobile network"),
+                            ("ethernet", "Network cable"),
+                            ("bluetooth", "Bluetooth"),
+                            ("dial", "Telephone line"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("sim_iccid", models.CharField(blank=True, max_length=20)),
+                ("sim_operator", models.CharField(blank=True, max_length=40)),
+                ("counter", posdoctor.core.fields.FreeCharField(blank=True, max_length=60)),
+                ("warranty_until", models.DateField(blank=True, null=True)),
+                ("installed_on", models.DateField(blank=True, null=True)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("in_stock", "In stock"),
+                            ("active", "Active"),
+                            ("stopped", "Stopped"),
+                            ("in_repair", "In repair"),
+                            ("retired", "Retired"),
+                        ],
+                        default="in_stock",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "sticker_code",
+                    models.CharField(default=terminals.models.sticker_code, max_length=8),
+                ),
+                ("stopped_at", models.DateTimeField(blank=True, null=True)),
+                ("stopped_for", models.CharField(blank=True, max_length=60)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "provider",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="terminals",
+                        to="accounts.provider",
+                    ),
+                ),
+                (
+                    "store",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="terminals",
+                        to="merchants.store",
+                    ),
+                ),
+                (
+                    "model",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="terminals",
+                        to="terminals.terminalmodel",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='TerminalNumber',
+            name="TerminalNumber",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('card', 'Card'), ('qr', 'QR code')], max_length=4)),
-                ('number', models.CharField(max_length=8, validators=[django.core.validators.RegexValidator('^[0-9A-Z]{8}$')])),
-                ('terminal', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='numbers', to='terminals.terminal')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(choices=[("card", "Card"), ("qr", "QR code")], max_length=4),
+                ),
+                (
+                    "number",
+                    models.CharField(
+                        max_length=8,
+                        validators=[django.core.validators.RegexValidator("^[0-9A-Z]{8}$")],
+                    ),
+                ),
+                (
+                    "terminal",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="numbers",
+                        to="terminals.terminal",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='TerminalEvent',
+            name="TerminalEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('stopped', 'Stopped'), ('released', 'Released'), ('moved', 'State changed'), ('sticker_replaced', 'Sticker replaced'), ('edited', 'Record changed')], max_length=20)),
-                ('actor_user_id', models.BigIntegerField(null=True)),
-                ('actor_name', posdoctor.core.fields.FreeCharField(blank=True, max_length=80)),
-                ('actor_role', models.CharField(max_length=20)),
-                ('note', posdoctor.core.fields.FreeTextField(blank=True)),
-                ('data', models.JSONField(default=dict)),
-                ('occurred_at', models.DateTimeField()),
-                ('provider', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.provider')),
-                ('terminal', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='events', to='terminals.terminal')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("stopped", "Stopped"),
+                            ("released", "Released"),
+                            ("moved", "State changed"),
+                            ("sticker_replaced", "Sticker replaced"),
+                            ("edited", "Record changed"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("actor_user_id", models.BigIntegerField(null=True)),
+                ("actor_name", posdoctor.core.fields.FreeCharField(blank=True, max_length=80)),
+                ("actor_role", models.CharField(max_length=20)),
+                ("note", posdoctor.core.fields.FreeTextField(blank=True)),
+                ("data", models.JSONField(default=dict)),
+                ("occurred_at", models.DateTimeField()),
+                (
+                    "provider",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="accounts.provider",
+                    ),
+                ),
+                (
+                    "terminal",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="events",
+                        to="terminals.terminal",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['terminal', '-occurred_at'], name='terminals_event_history')],
+                "indexes": [
+                    models.Index(
+                        fields=["terminal", "-occurred_at"], name="terminals_event_history"
+                    )
+                ],
             },
         ),
         migrations.AddIndex(
-            model_name='terminal',
-            index=django.contrib.postgres.indexes.GinIndex(fields=['serial'], name='terminals_serial_trgm', opclasses=['gin_trgm_ops']),
+            model_name="terminal",
+            index=django.contrib.postgres.indexes.GinIndex(
+                fields=["serial"], name="terminals_serial_trgm", opclasses=["gin_trgm_ops"]
+            ),
         ),
         migrations.AddConstraint(
-            model_name='terminal',
-            constraint=models.UniqueConstraint(fields=('ref',), name='terminals_terminal_ref'),
+            model_name="terminal",
+            constraint=models.UniqueConstraint(fields=("ref",), name="terminals_terminal_ref"),
         ),
         migrations.AddConstraint(
-            model_name='terminal',
-            constraint=models.UniqueConstraint(fields=('sticker_code',), name='terminals_sticker_once'),
+            model_name="terminal",
+            constraint=models.UniqueConstraint(
+                fields=("sticker_code",), name="terminals_sticker_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='terminal',
-            constraint=models.UniqueConstraint(fields=('provider', 'serial'), name='terminals_serial_once'),
+            model_name="terminal",
+            constraint=models.UniqueConstraint(
+                fields=("provider", "serial"), name="terminals_serial_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='terminal',
-            constraint=models.UniqueConstraint(fields=('provider', 'id'), name='terminals_terminal_tenant'),
+            model_name="terminal",
+            constraint=models.UniqueConstraint(
+                fields=("provider", "id"), name="terminals_terminal_tenant"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='terminal',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['in_stock', 'active', 'stopped', 'in_repair', 'retired'])), name='terminals_state_known'),
+            model_name="terminal",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("state__in", ["in_stock", "active", "stopped", "in_repair", "retired"])
+                ),
+                name="terminals_state_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='terminal',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'stopped'), ('stopped_at__isnull', False)), models.Q(models.Q(('state', 'stopped'), _negated=True), ('stopped_at__isnull', True)), _connector='OR'), name='terminals_stopped_at'),
+            model_name="terminal",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state", "stopped"), ("stopped_at__isnull", False)),
+                    models.Q(
+                        models.Q(("state", "stopped"), _negated=True), ("stopped_at__isnull", True)
+                    ),
+                    _connector="OR",
+                ),
+                name="terminals_stopped_at",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='terminal',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ['active', 'stopped']), _negated=True), ('store__isnull', False), _connector='OR'), name='terminals_in_use_has_store'),
+            model_name="terminal",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state__in", ["active", "stopped"]), _negated=True),
+                    ("store__isnull", False),
+                    _connector="OR",
+                ),
+                name="terminals_in_use_has_store",
+            ),
         ),
         migrations.AddIndex(
-            model_name='terminalnumber',
-            index=models.Index(fields=['number'], name='terminals_number_search'),
+            model_name="terminalnumber",
+            index=models.Index(fields=["number"], name="terminals_number_search"),
         ),
         migrations.AddConstraint(
-            model_name='terminalnumber',
-            constraint=models.UniqueConstraint(fields=('terminal', 'kind'), name='terminals_number_once_a_kind'),
+            model_name="terminalnumber",
+            constraint=models.UniqueConstraint(
+                fields=("terminal", "kind"), name="terminals_number_once_a_kind"
+            ),
         ),
     ]

@@ -1,0 +1,383 @@
+"""Terminals at the desk: list, page, states, sticker, record."""
+
+from collections.abc import Callable
+
+import pytest
+from django.urls import reverse
+
+from merchants.models import Store
+from posdoctor.core.errors import IllegalMoveError, NotAllowedError
+from terminals import actions
+from terminals.lifecycle import TerminalState
+from terminals.models import Terminal, TerminalEvent, TerminalNumber
+from tests.builders import (
+    T0,
+    actor_of,
+    make_merchant,
+    make_model,
+    make_run,
+    make_seat,
+    make_store,
+    make_terminal,
+)
+from tests.conftest import Persona
+
+LIST = "/desk/terminals/"
+
+
+def url(terminal: Terminal, deed: str = "") -> str:
+    return f"/desk/terminals/{terminal.ref}/{deed}"
+
+
+def kinds(terminal: Terminal) -> list[str]:
+    return list(terminal.events.order_by("pk").values_list("kind", flat=True))
+
+
+# --- List ----------------------------------------------------------------------------
+
+
+def test_the_list_finds_by_serial_number_sticker_and_reference(desk: Persona, terminal: Terminal):
+    other = make_terminal(make_store(terminal.provider))
+    number = terminal.numbers.get().number
+    for typed in (
+        "0821a00723",
+        number,
+        "a2b3c4d5",
+        terminal.ref.lower(),
+        f" {terminal.serial} ",
+        "Ａ２Ｂ３Ｃ４Ｄ５",
+    ):
+        page = desk.client.get(LIST, {"q": typed}).text
+        assert terminal.serial in page
+        assert other.serial not in page
+    assert terminal.serial not in desk.client.get(LIST, {"q": "NOSUCH999"}).text
+
+
+def test_filters_narrow_and_nonsense_is_left_out(desk: Persona, terminal: Terminal):
+    elsewhere = make_store(terminal.provider, area="高新区")
+    other = make_terminal(elsewhere, model=make_model(slug="n910", name="N910"), state="in_repair")
+    for query in ({"state": "in_repair"}, {"area": "高新区"}, {"model": "n910"},
+                  {"merchant": elsewhere.merchant.ref}):  # fmt: skip
+        page = desk.client.get(LIST, query).text
+        assert other.serial in page
+        assert terminal.serial not in page
+    page = desk.client.get(LIST, {"state": "exploded", "model": "'; --", "area": "月球"}).text
+    assert terminal.serial in page
+    assert other.serial in page
+
+
+def test_the_list_goes_on_page_after_page_without_a_gap(
+    desk: Persona, provider, django_assert_max_num_queries: Callable[[int], object]
+):
+    store = make_store(provider)
+    model = make_model()
+    for n in range(120):
+        make_terminal(store, serial=f"SERIAL{n:04d}", model=model)
+    seen: list[str] = []
+    query = {}
+    for _page in range(3):
+        with django_assert_max_num_queries(12):
+            page = desk.client.get(LIST, query).context["page"]
+        seen += [terminal.serial for terminal in page.terminals]
+        query = {"after": page.after}
+    assert seen == [f"SERIAL{n:04d}" for n in range(120)]
+    assert page.after == ""
+
+
+def test_a_foreign_terminal_is_in_no_list_and_on_no_page(outsider: Persona, terminal: Terminal):
+    for query in ({}, {"q": terminal.serial}, {"merchant": terminal.store.merchant.ref}):
+        assert terminal.ref not in outsider.client.get(LIST, query).text
+    for deed in ("", "edit", "stop", "release", "move", "sticker"):
+        assert outsider.client.get(url(terminal, deed)).status_code == 404
+    panel = reverse("terminals:of_merchant", args=[terminal.store.merchant.ref])
+    assert outsider.client.get(panel).status_code == 404
+
+
+def test_the_merchants_panel_lists_its_terminals_as_page_and_fragment(
+    desk: Persona, terminal: Terminal
+):
+    other = make_terminal(make_store(terminal.provider))
+    panel = reverse("terminals:of_merchant", args=[terminal.store.merchant.ref])
+    page = desk.client.get(panel).text
+    part = desk.client.get(panel, headers={"hx-request": "true"}).text
+    assert "<html" in page
+    assert "<html" not in part
+    for text in (page, part):
+        assert terminal.serial in text
+        assert other.serial not in text
+
+
+# --- Page ----------------------------------------------------------------------------
+
+
+def test_the_page_tells_the_facts_and_marks_what_no_source_states(desk: Persona, provider):
+    model = make_model(
+        features={"battery": True, "printer": None, "dock": False},
+        verified={"battery": True, "connections": True},
+    )
+    terminal = make_terminal(make_store(provider), model=model, firmware="PayDroid_7.1.1")
+    page = desk.client.get(url(terminal) + "?lang=en").text
+    number = terminal.numbers.get().number
+    for fact in (terminal.serial, "PayDroid_7.1.1", terminal.store.name, number, "Wi-Fi",
+                 f"http://127.0.0.1:8000/T/{terminal.sticker_code}"):  # fmt: skip
+        assert fact in page
+    facts = page[page.index("model-title") :]
+    battery, printer, dock = (
+        facts[facts.index(f"<dt>{name}</dt>") :].partition("</dd>")[0]
+        for name in ("Battery", "Printer", "Charging dock")
+    )
+    assert "Yes" in battery
+    assert "unverified" not in battery
+    assert "Not known" in printer
+    assert "No" in dock
+    assert "unverified" in dock
+
+
+def test_the_history_holds_deeds_and_self_checks_newest_first(desk: Persona, terminal: Terminal):
+    run = make_run(terminal, "network_down")
+    actions.stop_by_hand(actor_of(desk.seat), terminal_id=terminal.pk, reason="电池鼓包", now=T0)
+    history = desk.client.get(url(terminal)).context["history"]
+    assert {entry.icon for entry in history} == {"octagon-alert", "stethoscope"}
+    assert any(run.ref in entry.details for entry in history)
+    assert any("电池鼓包" in entry.details for entry in history)
+    assert [e.at for e in history] == sorted((e.at for e in history), reverse=True)
+
+
+# --- States --------------------------------------------------------------------------
+
+
+def test_the_desk_stops_and_only_a_lead_releases(
+    desk: Persona, supervisor: Persona, terminal: Terminal
+):
+    assert desk.client.post(url(terminal, "stop"), {"reason": ""}).status_code == 422
+    assert desk.client.post(url(terminal, "stop"), {"reason": "电池鼓包"}).status_code == 302
+    terminal.refresh_from_db()
+    assert terminal.state == TerminalState.STOPPED
+    assert terminal.stopped_at is not None
+    assert desk.client.post(url(terminal, "release"), {"reason": "好了"}).status_code == 403
+    page = desk.client.get(url(terminal)).text
+    assert url(terminal, "release") not in page
+    assert supervisor.client.post(url(terminal, "release"), {"reason": ""}).status_code == 422
+    response = supervisor.client.post(url(terminal, "release"), {"reason": "换了电池"})
+    assert response.status_code == 302
+    terminal.refresh_from_db()
+    assert (terminal.state, terminal.stopped_for) == (TerminalState.ACTIVE, "")
+    assert kinds(terminal) == ["stopped", "released"]
+    assert terminal.events.get(kind="released").note == "换了电池"
+
+
+def test_a_detour_through_repair_is_no_way_around_the_release(
+    desk: Persona, supervisor: Persona, terminal: Terminal
+):
+    agent, lead = actor_of(desk.seat), actor_of(supervisor.seat)
+    actions.stop_by_hand(agent, terminal_id=terminal.pk, reason="进水", now=T0)
+    actions.move(agent, terminal_id=terminal.pk, state="in_repair", now=T0, note="送修")
+    with pytest.raises(NotAllowedError):
+        actions.move(agent, terminal_id=terminal.pk, state="active", now=T0, note="好了")
+    terminal.refresh_from_db()
+    assert terminal.state == TerminalState.IN_REPAIR
+    actions.move(lead, terminal_id=terminal.pk, state="active", now=T0, note="换主板")
+    assert kinds(terminal) == ["stopped", "moved", "released"]
+    # From now on it is a terminal like any other.
+    actions.move(agent, terminal_id=terminal.pk, state="in_repair", now=T0, note="保养")
+    actions.move(agent, terminal_id=terminal.pk, state="active", now=T0, note="好了")
+    terminal.refresh_from_db()
+    assert terminal.state == TerminalState.ACTIVE
+
+
+S = TerminalState
+# Written out by hand: what the desk may choose on the page of a placed terminal.
+BY_HAND = {
+    S.IN_STOCK: {S.ACTIVE, S.IN_REPAIR, S.RETIRED},
+    S.ACTIVE: {S.IN_REPAIR, S.IN_STOCK, S.RETIRED},
+    S.STOPPED: {S.IN_REPAIR, S.RETIRED},
+    S.IN_REPAIR: {S.IN_STOCK, S.ACTIVE, S.RETIRED},
+    S.RETIRED: set(),
+}
+
+
+@pytest.mark.parametrize("wanted", list(S))
+@pytest.mark.parametrize("current", list(S))
+def test_moves_by_hand(desk: Persona, provider, current: TerminalState, wanted: TerminalState):
+    stopped = {"stopped_at": T0} if current == S.STOPPED else {}
+    terminal = make_terminal(make_store(provider), state=current, **stopped)
+    assert set(actions.moves_by_hand(terminal)) == BY_HAND[current]
+    response = desk.client.post(url(terminal, "move"), {"state": wanted, "note": "测试"})
+    terminal.refresh_from_db()
+    if wanted in BY_HAND[current]:
+        assert response.status_code == 302
+        assert terminal.state == wanted
+        assert kinds(terminal) == ["moved"]
+    else:
+        assert response.status_code == 409
+        assert terminal.ref in response.text  # the page as it is now
+        assert terminal.state == current
+        assert kinds(terminal) == []
+
+
+def test_a_move_needs_a_reason_and_keeps_what_was_chosen(desk: Persona, terminal: Terminal):
+    response = desk.client.post(url(terminal, "move"), {"state": "in_repair", "note": " "})
+    assert response.status_code == 422
+    assert 'value="in_repair"' in response.text
+    assert "checked" in response.text
+    terminal.refresh_from_db()
+    assert terminal.state == TerminalState.ACTIVE
+
+
+def test_a_terminal_without_a_store_is_not_put_into_use(desk: Persona, provider):
+    terminal = make_terminal(make_store(provider), state="in_stock")
+    Terminal.objects.filter(pk=terminal.pk).update(store=None)
+    response = desk.client.post(url(terminal, "move"), {"state": "active", "note": "装机"})
+    assert response.status_code == 409
+
+
+def test_stopping_twice_shows_the_state_instead(desk: Persona, terminal: Terminal):
+    desk.client.post(url(terminal, "stop"), {"reason": "冒烟"})
+    again = desk.client.post(url(terminal, "stop"), {"reason": "冒烟"})
+    assert again.status_code == 409
+    assert kinds(terminal) == ["stopped"]
+    with pytest.raises(IllegalMoveError):
+        actions.stop_by_hand(actor_of(desk.seat), terminal_id=terminal.pk, reason="x", now=T0)
+
+
+# --- Sticker -------------------------------------------------------------------------
+
+
+def test_the_sticker_is_replaced_in_two_steps(desk: Persona, terminal: Terminal):
+    first = desk.client.get(url(terminal, "sticker"))
+    assert first.status_code == 200
+    assert "A2B3C4D5" in first.text
+    terminal.refresh_from_db()
+    assert terminal.sticker_code == "A2B3C4D5"
+    desk.client.post(url(terminal, "sticker"))
+    terminal.refresh_from_db()
+    assert terminal.sticker_code != "A2B3C4D5"
+    assert not Terminal.objects.by_sticker("A2B3C4D5").exists()
+    assert kinds(terminal) == ["sticker_replaced"]
+
+
+# --- Record --------------------------------------------------------------------------
+
+
+def record(terminal: Terminal, **changes: str) -> dict[str, str]:
+    """What the form of this terminal sends."""
+    return {
+        "serial": terminal.serial,
+        "model": terminal.model.slug,
+        "store": terminal.store.ref,
+        "counter": terminal.counter,
+        "connection": terminal.connection,
+        "number_card": terminal.numbers.get().number,
+        **changes,
+    }
+
+
+def test_the_record_is_corrected_and_old_and_new_are_kept(desk: Persona, terminal: Terminal):
+    other = make_store(terminal.provider)
+    model = make_model(slug="n910", name="N910")
+    data = record(
+        terminal, serial=" ｎ9-000123 ", model="n910", store=other.ref.lower(), number_card="",
+        number_qr="ab12cd34", sim_iccid="89860012345678901234", warranty_until="2027-05-01",
+    )  # fmt: skip
+    assert desk.client.post(url(terminal, "edit"), data).status_code == 302
+    terminal.refresh_from_db()
+    assert (terminal.serial, terminal.model, terminal.store) == ("N9-000123", model, other)
+    assert terminal.warranty_until.isoformat() == "2027-05-01"
+    numbers = list(TerminalNumber.objects.filter(terminal=terminal).values_list("kind", "number"))
+    assert numbers == [("qr", "AB12CD34")]
+    changes = TerminalEvent.objects.get(terminal=terminal).data["changes"]
+    assert changes["serial"] == ["0821A00723318", "N9-000123"]
+    assert changes["number_qr"] == ["", "AB12CD34"]
+    assert "counter" not in changes
+    assert "N9-000123" in desk.client.get(url(terminal)).text
+
+
+def test_saving_an_unchanged_record_records_nothing(desk: Persona, terminal: Terminal):
+    desk.client.post(url(terminal, "edit"), record(terminal))
+    assert kinds(terminal) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "advice"),
+    [
+        ("serial", "", "Enter the serial"),
+        ("serial", "12", "6 to 50 letters"),
+        ("serial", "ABC_1234", "6 to 50 letters"),
+        ("model", "", "Choose the model"),
+        ("store", "S-ZZZZZZ", "No store has the reference"),
+        ("store", "", "needs a store"),
+        ("number_card", "1234567", "this one has 7"),
+        ("number_qr", "12 34 5", "this one has 5"),
+        ("sim_iccid", "12345", "this one has 5"),
+        ("installed_on", "yesterday", "Write the date like"),
+    ],
+)
+def test_a_wrong_record_says_what_to_do_and_changes_nothing(
+    desk: Persona, terminal: Terminal, field: str, value: str, advice: str
+):
+    data = record(terminal, counter="收银台 9", **{field: value})
+    response = desk.client.post(url(terminal, "edit") + "?lang=en", data)
+    assert response.status_code == 422
+    assert response.text.count(advice) == 2  # in the summary and beside the field
+    assert "收银台 9" in response.text
+    assert response.text.index("<title>Error:") > 0
+    terminal.refresh_from_db()
+    assert terminal.counter == "收银台 1"
+
+
+def test_a_serial_belongs_to_one_terminal_of_a_provider(
+    desk: Persona, terminal: Terminal, other_provider
+):
+    taken = make_terminal(make_store(terminal.provider))
+    response = desk.client.post(url(terminal, "edit"), record(terminal, serial=taken.serial))
+    assert response.status_code == 422
+    elsewhere = make_terminal(make_store(other_provider))
+    data = record(terminal, serial=elsewhere.serial)
+    assert desk.client.post(url(terminal, "edit"), data).status_code == 302
+
+
+def test_a_store_of_another_provider_does_not_exist_in_the_form(
+    desk: Persona, terminal: Terminal, other_provider
+):
+    foreign: Store = make_store(other_provider)
+    response = desk.client.post(url(terminal, "edit"), record(terminal, store=foreign.ref))
+    assert response.status_code == 422
+    terminal.refresh_from_db()
+    assert terminal.store != foreign
+
+
+@pytest.mark.parametrize("persona", ["field", "merchant"])
+def test_who_may_not_edit_is_refused_by_the_actions_too(
+    persona: str, terminal: Terminal, request: pytest.FixtureRequest
+):
+    someone = request.getfixturevalue(persona)
+    assert someone.client.get(url(terminal)).status_code == 404
+    if someone.seat is None:
+        return
+    actor = actor_of(someone.seat)
+    with pytest.raises(Terminal.DoesNotExist):
+        actions.replace_sticker(actor, terminal_id=terminal.pk, now=T0)
+
+
+def test_a_lead_of_another_provider_releases_nothing_here(other_provider, terminal: Terminal):
+    lead = make_seat(other_provider, "administrator")
+    with pytest.raises(Terminal.DoesNotExist):
+        actions.release(actor_of(lead), terminal_id=terminal.pk, reason="x", now=T0)
+
+
+def test_card_numbers_in_a_reason_are_masked(desk: Persona, terminal: Terminal):
+    desk.client.post(url(terminal, "stop"), {"reason": "卡号 6222021234567890128 卡住"})
+    note = terminal.events.get().note
+    assert "6222021234567890128" not in note
+    assert "卡住" in note
+
+
+def test_the_panel_of_a_merchant_with_many_terminals_points_to_the_list(desk: Persona, provider):
+    store = make_store(merchant=make_merchant(provider))
+    model = make_model()
+    for _ in range(21):
+        make_terminal(store, model=model)
+    panel = reverse("terminals:of_merchant", args=[store.merchant.ref])
+    page = desk.client.get(panel, headers={"hx-request": "true"})
+    assert len(page.context["terminals"]) == 20
+    assert f"{LIST}?merchant={store.merchant.ref}" in page.text
