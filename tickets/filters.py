@@ -86,11 +86,10 @@ class QueueFilter:
         picked = {name: query.get(name, "") for name in known}
         return cls(
             view=view,
-            symptom=query.get("symptom", "")[:40],
-            model=query.get("model", "")[:60],
-            area=scrub(query.get("area", "")[:60]),
-            # SECURITY: typed text may hold a card number; it is masked before anything shows it.
-            words=scrub(" ".join(words.split())[:_WORDS_LENGTH]),
+            symptom=_plain(query.get("symptom", ""), 40),
+            model=_plain(query.get("model", ""), 60),
+            area=_plain(query.get("area", ""), 60),
+            words=_plain(words, _WORDS_LENGTH),
             start=_whole(query.get("start", "")),
             **{name: value for name, value in picked.items() if value in known[name]},
         )
@@ -166,6 +165,14 @@ _NARROWING = ("symptom", "model", "area", "priority", "status", "words")
 _BOUNDED = frozenset(
     {"new", "open", "wait_merchant", "wait_vendor", "dispatched", "on_site", "resolved"}
 )
+
+
+def _plain(text: str, length: int) -> str:
+    """Typed text as one line that the database takes.
+
+    SECURITY: it may hold a card number, which is masked before anything shows it.
+    """
+    return scrub(" ".join(text.replace("\x00", "").split())[:length])
 
 
 def _whole(text: str) -> int:

@@ -34,10 +34,10 @@ def _rank() -> models.Case:
 
 
 def _count_of(model: str, column: str, of: str) -> Coalesce:
-    """How many rows of `model` (its label) point at this one: a column, worked out per row shown."""
+    """How many rows of `model` (its label) point at this one; worked out per row shown."""
+    manager = django_apps.get_model(model)._default_manager  # noqa: SLF001 - Django's documented name
     rows = (
-        django_apps.get_model(model)
-        ._default_manager.filter(**{column: models.OuterRef(of)})
+        manager.filter(**{column: models.OuterRef(of)})
         .order_by()
         .values(column)
         .annotate(n=models.Count("pk"))
@@ -169,11 +169,15 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
             )
         )
 
+    def count_by_group(self) -> dict[str, int]:
+        """How many stand under each heading; empty ones are left out."""
+        rows = self.in_groups().order_by().values("group")  # type: ignore[misc] # an annotation
+        counted = rows.annotate(n=models.Count("pk"))
+        return {row["group"]: row["n"] for row in counted}
+
     def group_order(self) -> Self:
         """Group by group, in each the priority first, then the age. Call after `in_groups`."""
-        places = [
-            models.When(group=name, then=place) for place, name in enumerate(GROUPS)
-        ]
+        places = [models.When(group=name, then=place) for place, name in enumerate(GROUPS)]
         return self.order_by(models.Case(*places, default=len(GROUPS)), _rank(), "opened_at", "pk")
 
     def inbox_order(self) -> Self:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import IntegrityError, connection, connections, transaction
 
 from posdoctor.accounts.actor import Actor, reporter
 from posdoctor.accounts.roles import Role
@@ -61,7 +61,9 @@ def test_reply_can_wait_for_the_merchant_in_the_same_step(actor: Actor, terminal
 
 
 @pytest.mark.parametrize("say", [actions.reply, actions.note])
-def test_the_same_words_twice_in_a_row_are_one_message(say: Callable[..., Message], actor, terminal):
+def test_the_same_words_twice_in_a_row_are_one_message(
+    say: Callable[..., Message], actor, terminal
+):
     ticket = make_ticket(terminal, status="open")
     first = say(actor, ticket_id=ticket.pk, body="请按一次签到", now=NOW)
     again = say(actor, ticket_id=ticket.pk, body=" 请按一次签到 ", now=NOW + timedelta(seconds=2))
@@ -139,7 +141,12 @@ def test_nobody_of_another_provider_can_own_a_ticket(actor, other_provider, term
     with pytest.raises(actions.UnknownPersonError):
         actions.assign(actor, ticket_id=ticket.pk, team_id=team.pk, now=NOW)
     with pytest.raises(actions.UnknownPersonError):
-        actions.dispatch(actor, ticket_id=make_ticket(terminal, status="open").pk, engineer_id=actor.user_id, now=NOW)  # fmt: skip
+        actions.dispatch(
+            actor,
+            ticket_id=make_ticket(terminal, status="open").pk,
+            engineer_id=actor.user_id,
+            now=NOW,
+        )
 
 
 def test_dispatch_gives_the_job_to_the_engineer_who_then_sees_it(actor, field: Persona, terminal):
@@ -202,8 +209,6 @@ def test_reveal_is_recorded_with_who_asked(actor: Actor, terminal):
 
 
 def test_a_resolution_without_all_four_answers_cannot_be_stored(actor: Actor, terminal):
-    from django.db import IntegrityError, transaction
-
     for missing in GOOD:
         ticket = make_ticket(terminal, status="open")
         with pytest.raises(IntegrityError), transaction.atomic():
@@ -241,7 +246,14 @@ def test_merchant_never_sees_a_note_or_the_time_line(merchant: Persona, terminal
     ticket = make_ticket(terminal, status="open")
     make_message(ticket, "note", body="欠费未告知")
     shown = make_message(ticket, "reply", body="正在处理")
-    TicketEvent.objects.create(provider=ticket.provider, ticket=ticket, kind="ticket.noted", actor_role="desk", via="web", occurred_at=T0)  # fmt: skip
+    TicketEvent.objects.create(
+        provider=ticket.provider,
+        ticket=ticket,
+        kind="ticket.noted",
+        actor_role="desk",
+        via="web",
+        occurred_at=T0,
+    )
     assert merchant.user
     shop = Actor(role=Role.MERCHANT, user_id=merchant.user.pk)
     passer_by = reporter(provider_id=ticket.provider_id, ticket_id=ticket.pk)
@@ -316,9 +328,11 @@ def test_two_taps_on_file_give_one_ticket(provider, terminal):
     actor = actor_of(make_seat(provider))
     results = together(
         *[
-            lambda: actions.report(
-                actor, run_id=run.pk, contact_phone="19900005521", impact="all", now=NOW
-            ).pk
+            lambda: (
+                actions.report(
+                    actor, run_id=run.pk, contact_phone="19900005521", impact="all", now=NOW
+                ).pk
+            )
         ]
         * 2
     )

@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from posdoctor.accounts.actor import Actor
+from posdoctor.accounts.roles import Role
 from posdoctor.core.errors import IllegalMoveError
 from tests.builders import T0, actor_of, make_seat, make_ticket
 from tests.conftest import Persona
@@ -59,7 +61,7 @@ def test_the_table_is_the_decided_one():
 
 
 def test_statuses_are_either_working_or_ended_and_all_have_words_for_merchants():
-    assert WORKING | ENDED == set(TicketStatus)
+    assert set(TicketStatus) == WORKING | ENDED
     assert not WORKING & ENDED
     assert set(MERCHANT_WORDS) == set(TicketStatus)
 
@@ -183,9 +185,6 @@ def test_first_priority(impact: str, down: int, there: int, security: bool, prio
     assert found == priority
 
 
-def _merchant_actor(merchant: Persona):
-    from posdoctor.accounts.actor import Actor
-    from posdoctor.accounts.roles import Role
-
+def _merchant_actor(merchant: Persona) -> Actor:
     assert merchant.user
     return Actor(role=Role.MERCHANT, user_id=merchant.user.pk, name=merchant.user.name)

@@ -35,11 +35,11 @@ class MessageForm(PlainForm):
             "max_length": _("Use at most %(limit_value)d characters, now %(show_value)d")
         },
     )
-    files = FilesField(required=False)
+    attachments = FilesField(required=False)
 
-    def clean_files(self) -> list[CleanFile]:
+    def clean_attachments(self) -> list[CleanFile]:
         """Every file made safe; one that cannot be kept is named, and the words stay."""
-        sent = self.cleaned_data["files"]
+        sent = self.cleaned_data["attachments"]
         if len(sent) > MAX_FILES:
             raise ValidationError(_("Send at most five files at once"))
         clean, wrong = [], []
@@ -56,13 +56,13 @@ class MessageForm(PlainForm):
     def explain(self, code: str) -> None:
         """A rule of the action as words at the field it is about."""
         if code == "too_many_files":
-            self.add_error("files", _("Send at most five files at once"))
+            self.add_error("attachments", _("Send at most five files at once"))
         else:
             self.add_error("text", _("Write something or add a file"))
 
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments of the action."""
-        return {"body": self.cleaned_data["text"], "files": self.cleaned_data["files"]}
+        return {"body": self.cleaned_data["text"], "files": self.cleaned_data["attachments"]}
 
 
 class ReplyForm(MessageForm):

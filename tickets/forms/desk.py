@@ -158,9 +158,7 @@ class DispatchForm(DeedForm):
     """Which field engineer goes."""
 
     deed = "dispatch"
-    engineer = forms.ChoiceField(
-        label=gettext_lazy("Field engineer"), widget=forms.RadioSelect
-    )
+    engineer = forms.ChoiceField(label=gettext_lazy("Field engineer"), widget=forms.RadioSelect)
     required_texts = {"engineer": gettext_lazy("Choose an engineer")}
 
     def __init__(self, data: Any = None, **kwargs: Any) -> None:
@@ -367,10 +365,10 @@ def cause_choices(flow: Flow | None, likely: Sequence[str]) -> list[tuple[str, s
 
 
 def _team_name(team: Team) -> str:
-    return team.name_en if reader_language() == "en" and team.name_en else team.name
+    return str(team.name_en if reader_language() == "en" and team.name_en else team.name)
 
 
 def _choices(form: forms.Form, name: str, choices: list[tuple[str, str]]) -> None:
     choice = form.fields[name]
-    assert isinstance(choice, forms.ChoiceField)  # noqa: S101 - narrows the type
+    assert isinstance(choice, forms.ChoiceField)
     choice.choices = choices

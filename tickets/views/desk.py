@@ -12,7 +12,6 @@ from posdoctor.accounts.access import for_seats
 from posdoctor.accounts.actor import Actor
 
 _P = ParamSpec("_P")
-_View = Callable[Concatenate[HttpRequest, _P], HttpResponse]
 
 
 def actor_of(request: HttpRequest) -> Actor:
@@ -31,7 +30,9 @@ def zone_of(request: HttpRequest) -> str:
 staff_page = for_seats
 
 
-def desk_page(view: _View[_P]) -> _View[_P]:
+def desk_page(
+    view: Callable[Concatenate[HttpRequest, _P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, _P], HttpResponse]:
     """For the desk alone; a field engineer works on given jobs and has no such page."""
 
     @wraps(view)
@@ -40,7 +41,7 @@ def desk_page(view: _View[_P]) -> _View[_P]:
             raise Http404
         return view(request, *args, **kwargs)
 
-    return guarded
+    return guarded  # type: ignore[return-value] # wraps() names the first argument
 
 
 def is_fragment(request: HttpRequest) -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Exists, F, OuterRef
+from django.db.models import Exists, F, OuterRef
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.functional import Promise
@@ -136,9 +136,7 @@ def _list_context(actor: Actor, queue: QueueFilter, view: str) -> dict[str, Any]
         "groups": [group for group in groups if group.rows],
         "total": f"{COUNT_LIMIT}+" if total > COUNT_LIMIT and not groups else total,
         "chips": _chips(queue, rows),
-        "next_query": queue.change(start=queue.start + PAGE_ROWS).inbox_query()
-        if has_next
-        else "",
+        "next_query": queue.change(start=queue.start + PAGE_ROWS).inbox_query() if has_next else "",
         "has_previous": queue.start > 0,
         "previous_query": queue.change(start=max(0, queue.start - PAGE_ROWS)).inbox_query(),
         "first": queue.start + 1,
@@ -159,8 +157,7 @@ def _count(actor: Actor, queue: QueueFilter) -> int:
 
 
 def _groups(actor: Actor, queue: QueueFilter, rows: list[Ticket]) -> list[Group]:
-    counted = queue.matching(actor).in_groups().order_by().values_list("group")
-    counts = dict(counted.annotate(n=Count("pk")))
+    counts = queue.matching(actor).count_by_group()
     return [
         Group(
             name=name,

@@ -1,6 +1,7 @@
 """The desk's search: an exact reference leads to its ticket, else tickets, terminals, merchants."""
 
 import re
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -34,7 +35,7 @@ def page(request: HttpRequest) -> HttpResponse:
     if found:
         return redirect("tickets:ticket", ref=found)
     tickets = Ticket.objects.visible_to(actor).matching(typed, actor).with_list_columns()
-    context = {
+    context: dict[str, Any] = {
         "typed": typed,
         "rows": list(tickets.order_by("-opened_at", "-pk")[:TICKET_ROWS]) if typed else [],
         "terminals": list(terminals_matching(actor, typed)[:OTHER_ROWS]) if typed else [],
@@ -42,9 +43,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "zone": zone_of(request),
     }
     context["has_hits"] = any(context[name] for name in ("rows", "terminals", "merchants"))
-    response = render_page(
-        request, "tickets/desk/search.html", "tickets/desk/_hits.html", context
-    )
+    response = render_page(request, "tickets/desk/search.html", "tickets/desk/_hits.html", context)
     patch_vary_headers(response, ["HX-Request"])
     return response
 

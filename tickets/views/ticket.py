@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -182,9 +183,7 @@ def _shown(
     return render_page(request, PAGE, FRAGMENT, context, status=status)
 
 
-def _do(
-    request: HttpRequest, ref: str, deed: Deed, act: _Act, done: str | Promise
-) -> HttpResponse:
+def _do(request: HttpRequest, ref: str, deed: Deed, act: _Act, done: str | Promise) -> HttpResponse:
     """Right, form, action, answer: the one shape of every move."""
     actor, ticket = actor_of(request), _ticket(request, ref)
     require(actor, deed.permission)
@@ -226,7 +225,7 @@ def _stale(request: HttpRequest, ref: str, error: IllegalMoveError) -> HttpRespo
 
 
 def _done(request: HttpRequest, new_ref: str, ref: str, text: str) -> HttpResponse:
-    """303 or the fragment; elsewhere where work goes on in another ticket or it left one's sight."""
+    """303 or the fragment; leads elsewhere where the work goes on in another ticket."""
     visible = Ticket.objects.visible_to(actor_of(request)).filter(ref=new_ref).exists()
     if is_fragment(request) and visible and new_ref == ref:
         response = _whole(_shown(request, _ticket(request, ref)))
@@ -239,14 +238,7 @@ def _done(request: HttpRequest, new_ref: str, ref: str, text: str) -> HttpRespon
     else:
         response = redirect(url)
         response.status_code = 303
-    return _with_message(request, response, text)
-
-
-def _with_message(request: HttpRequest, response: HttpResponse, text: str) -> HttpResponse:
-    """The next page says it, whoever asked for this one."""
-    from django.contrib import messages  # noqa: PLC0415
-
-    messages.success(request, text)
+    messages.success(request, text)  # the next page says it, whoever asked for this one
     return response
 
 

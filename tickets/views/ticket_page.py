@@ -159,7 +159,11 @@ class Place:
     next_ref: str = ""
 
 
-_TONES = {True: ("f", "circle-x"), False: ("p", "circle-check"), None: ("u", "circle-question-mark")}
+_TONES = {
+    True: ("f", "circle-x"),
+    False: ("p", "circle-check"),
+    None: ("u", "circle-question-mark"),
+}
 
 
 def evidence_of(run: DiagnosisRun | None) -> Evidence | None:

@@ -1,4 +1,4 @@
-"""The conversation of a ticket: messages and one-line events merged in time, in the desk's words."""
+"""The conversation of a ticket: messages and one-line events in the order they happened."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -96,14 +96,15 @@ def _line(event: TicketEvent, flow: Flow | None, zone: str) -> Entry:
 
 def _who(event: TicketEvent) -> str:
     if event.actor_name:
-        return event.actor_name
+        return str(event.actor_name)
     roles = {Role.REPORTER: pgettext("actor", "Merchant"), Role.SYSTEM: pgettext("actor", "System")}
     return roles.get(event.actor_role, "")  # type: ignore[call-overload, no-any-return]
 
 
 def _other_ticket(data: dict[str, Any]) -> str:
     """The reference in the data, if it is one: it becomes part of an address."""
-    found = next((str(data[key]) for key in ("into", "other", "ticket", "previous") if key in data), "")
+    keys = ("into", "other", "ticket", "previous")
+    found = next((str(data[key]) for key in keys if key in data), "")
     is_ref = found.startswith("T-") and len(found) == 8 and set(found[2:]) <= set(ALPHABET)
     return found if is_ref else ""
 
@@ -119,7 +120,7 @@ def _words(kind: EventKind, data: dict[str, Any], flow: Flow | None, zone: str) 
         EventKind.PRIORITY_CHANGED: _priority,
         EventKind.MERGED: _merged,
     }
-    return special[kind](data) if kind in special else str(kind.label)
+    return str(special[kind](data) if kind in special else kind.label)
 
 
 def _assigned(data: dict[str, Any]) -> str:
