@@ -25,6 +25,8 @@ TILES = 6
 # Not a symptom: "none of these, I say it in my own words".
 OTHER = "other"
 MAX_CHOICES = 8
+# Dangers of fire and shock. Elsewhere a machine is left as it is: it may be evidence.
+UNPLUG = frozenset({"safety.battery_swollen", "safety.liquid_or_drop", "pw_swollen"})
 
 
 @dataclass(frozen=True)
@@ -144,8 +146,12 @@ def stopped(request: HttpRequest, terminal: Terminal) -> HttpResponse:
     run = access.ended_run_of(request, terminal)
     if run is None or run.state != DiagnosisRun.State.STOP_USE:
         return _right_page(run, terminal)
-    back = _back_into(run, terminal)
-    return show(request, terminal, "diagnostics/stopped.html", {"run": run, "back_url": back})
+    context = {
+        "run": run,
+        "back_url": _back_into(run, terminal),
+        "must_unplug": run.outcome.get("advice") in UNPLUG,
+    }
+    return show(request, terminal, "diagnostics/stopped.html", context)
 
 
 @machine_page

@@ -1,6 +1,8 @@
 """The sticker's pages by HTTP: one browser, one machine, no script."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -267,6 +269,7 @@ def test_a_danger_stops_the_machine_at_once(terminal: Terminal, anonymous: Perso
     assert page.status_code == 200
     assert page.context["run"].advice in page.content.decode()
     assert "tel:4000000101" in page.content.decode()
+    assert page.context["must_unplug"]
     # The next scan says so to everyone.
     assert signed_in(None).get("/t/A2B3C4D5").context["is_stopped"]
 
@@ -430,3 +433,24 @@ def test_searches_are_limited_by_address(terminal: Terminal, anonymous: Persona)
     for _ in range(FIND_BY_ADDRESS.limit):
         assert find(anonymous.client, "0000", "19900005521").status_code == 422
     assert find(anonymous.client, "3318", "19900005521").status_code == 429
+
+
+def test_evidence_is_left_alone_where_nothing_burns(terminal: Terminal, anonymous: Persona):
+    client = anonymous.client
+    page = client.get(tap(client, begin(client, terminal), "case_opened"))
+    assert page.status_code == 200
+    assert not page.context["must_unplug"]
+
+
+# --- Cost ----------------------------------------------------------------------------
+
+
+def test_pages_cost_few_queries(
+    terminal: Terminal, anonymous: Persona, django_assert_max_num_queries: Callable[..., Any]
+):
+    client = anonymous.client
+    second = tap(client, begin(client, terminal), "none")
+    for address in ("/t/A2B3C4D5", second, "/t/A2B3C4D5/report"):
+        client.get(address)
+        with django_assert_max_num_queries(8):
+            assert client.get(address).status_code == 200
