@@ -59,6 +59,7 @@ def test_a_taken_short_name_or_address_leaves_nothing(operator: Persona):
         "/operator/new", {**NEW, "administrator_email": "other@posdoctor.example"}
     )
     assert again.status_code == 422
+    assert operator.user is not None
     own = operator.client.post(
         "/operator/new", {**NEW, "slug": "second", "administrator_email": operator.user.email}
     )

@@ -4,6 +4,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 from django.db import connection
@@ -30,6 +31,18 @@ from tests.conftest import Persona
 NEW = {"email": "wang.fang@posdoctor.example", "name": "王芳", "role": "desk"}
 
 
+def user_of(persona: Persona) -> User:
+    """The signed-in person, who is there."""
+    assert persona.user is not None
+    return persona.user
+
+
+def seat_of(persona: Persona) -> Seat:
+    """The persona's seat, which is there."""
+    assert persona.seat is not None
+    return persona.seat
+
+
 def kinds() -> list[str]:
     return list(AccountEvent.objects.order_by("pk").values_list("kind", flat=True))
 
@@ -38,18 +51,18 @@ def kinds() -> list[str]:
 
 
 def test_an_invited_person_sets_a_password_and_gets_in(administrator: Persona):
-    team = make_team(administrator.seat.provider)
+    team = make_team(seat_of(administrator).provider)
     response = administrator.client.post("/settings/users/new", {**NEW, "teams": [team.ref]})
     assert response.status_code == 302
     user = User.objects.get(email=NEW["email"])
     assert not user.has_usable_password()
     seat = user.seats.get()
-    assert (seat.provider, seat.role) == (administrator.seat.provider, Role.DESK)
+    assert (seat.provider, seat.role) == (seat_of(administrator).provider, Role.DESK)
     assert list(seat.teams.all()) == [team]
     # Queued with the change, not sent inside the request.
     mail = Email.objects.get()
     assert (mail.to, mail.status) == ([NEW["email"]], STATUS.queued)
-    assert administrator.seat.provider.name in mail.message
+    assert seat_of(administrator).provider.name in mail.message
     link = re.search(r"http://127\.0\.0\.1:8000(/\S+)", mail.message)
     assert link
     visitor = Client()
@@ -72,13 +85,12 @@ def test_the_mail_is_in_the_language_of_the_person(administrator: Persona):
 def test_a_colleague_of_another_provider_just_gets_a_seat(
     administrator: Persona, outsider: Persona
 ):
-    assert outsider.user is not None
-    data = {**NEW, "email": outsider.user.email.upper(), "role": "administrator"}
+    data = {**NEW, "email": user_of(outsider).email.upper(), "role": "administrator"}
     assert administrator.client.post("/settings/users/new", data).status_code == 302
-    outsider.user.refresh_from_db()
-    assert outsider.user.name != NEW["name"]  # the name is the person's own
-    assert outsider.user.check_password(PASSWORD)
-    assert outsider.user.seats.count() == 2
+    user_of(outsider).refresh_from_db()
+    assert user_of(outsider).name != NEW["name"]  # the name is the person's own
+    assert user_of(outsider).check_password(PASSWORD)
+    assert user_of(outsider).seats.count() == 2
     message = Email.objects.get().message
     assert reverse("account_reset_password") not in message
     # They land where they worked before, with the role that they have there.
@@ -115,7 +127,7 @@ def test_operator_and_merchants_cannot_be_pulled_into_a_seat(
 ):
     """A seat outranks these roles: an administrator could lock a stranger out of theirs."""
     shopkeeper = make_membership(make_store(make_provider())).user
-    for user in (operator.user, shopkeeper):
+    for user in (user_of(operator), shopkeeper):
         assert user is not None
         response = administrator.client.post("/settings/users/new", {**NEW, "email": user.email})
         assert response.status_code == 422
@@ -124,7 +136,7 @@ def test_operator_and_merchants_cannot_be_pulled_into_a_seat(
 
 def test_a_team_of_another_provider_is_not_given(administrator: Persona, other_provider):
     foreign = make_team(other_provider)
-    seat = actions.invite(actor_of(administrator.seat), now=T0, teams=[foreign.ref], **NEW)
+    seat = actions.invite(actor_of(seat_of(administrator)), now=T0, teams=[foreign.ref], **NEW)
     assert not seat.teams.exists()
 
 
@@ -140,13 +152,13 @@ def test_the_invitation_can_be_sent_again(administrator: Persona):
 
 
 def test_role_and_teams_are_changed_and_recorded(administrator: Persona, desk: Persona):
-    team = make_team(desk.seat.provider)
-    url = f"/settings/users/{desk.user.ref}/"
+    team = make_team(seat_of(desk).provider)
+    url = f"/settings/users/{user_of(desk).ref}/"
     data = {"role": "supervisor", "teams": [team.ref]}
     assert administrator.client.post(url, data).status_code == 302
-    desk.seat.refresh_from_db()
-    assert desk.seat.role == Role.SUPERVISOR
-    assert list(desk.seat.teams.all()) == [team]
+    seat_of(desk).refresh_from_db()
+    assert seat_of(desk).role == Role.SUPERVISOR
+    assert list(seat_of(desk).teams.all()) == [team]
     event = AccountEvent.objects.get()
     assert event.kind == "seat_changed"
     assert event.data["role"] == ["desk", "supervisor"]
@@ -158,41 +170,44 @@ def test_deactivating_ends_the_power_of_an_open_session_at_once(
     administrator: Persona, desk: Persona
 ):
     assert desk.client.get("/desk/terminals/").status_code == 200
-    administrator.client.post(f"/settings/users/{desk.user.ref}/", {"deed": "deactivate"})
+    administrator.client.post(f"/settings/users/{user_of(desk).ref}/", {"deed": "deactivate"})
     assert desk.client.get("/desk/terminals/").status_code == 404
     assert desk.client.get("/").status_code == 200  # "no access yet", not the desk
-    administrator.client.post(f"/settings/users/{desk.user.ref}/", {"deed": "activate"})
+    administrator.client.post(f"/settings/users/{user_of(desk).ref}/", {"deed": "activate"})
     assert desk.client.get("/desk/terminals/").status_code == 200
     assert kinds() == ["person_deactivated", "person_activated"]
 
 
 def test_nobody_takes_away_their_own_role_or_access(administrator: Persona):
-    make_seat(administrator.seat.provider, Role.ADMINISTRATOR)
-    url = f"/settings/users/{administrator.user.ref}/"
+    make_seat(seat_of(administrator).provider, Role.ADMINISTRATOR)
+    url = f"/settings/users/{user_of(administrator).ref}/"
     administrator.client.post(url, {"deed": "deactivate"})
     assert administrator.client.post(url, {"role": "desk"}).status_code == 422
-    administrator.seat.refresh_from_db()
-    assert administrator.seat.is_active
-    assert administrator.seat.role == Role.ADMINISTRATOR
+    seat_of(administrator).refresh_from_db()
+    assert seat_of(administrator).is_active
+    assert seat_of(administrator).role == Role.ADMINISTRATOR
     assert "deactivate" not in administrator.client.get(url).text
     assert administrator.client.post(url, {"role": "administrator"}).status_code == 302
 
 
 def test_the_last_administrator_stays_one(administrator: Persona):
     """Reached when a colleague's administrator seat ended between page and button."""
-    other = make_seat(administrator.seat.provider, Role.ADMINISTRATOR)
+    other = make_seat(seat_of(administrator).provider, Role.ADMINISTRATOR)
     actor = actor_of(other)
     Seat.objects.filter(pk=other.pk).update(is_active=False)
     for deed in (
-        lambda: actions.deactivate(actor, user_ref=administrator.user.ref, now=T0),
+        lambda: actions.deactivate(actor, user_ref=user_of(administrator).ref, now=T0),
         lambda: actions.change_seat(
-            actor, user_ref=administrator.user.ref, role="desk", teams=[], now=T0
+            actor, user_ref=user_of(administrator).ref, role="desk", teams=[], now=T0
         ),
     ):
         with pytest.raises(actions.LastAdministratorError):
             deed()
-    administrator.seat.refresh_from_db()
-    assert (administrator.seat.is_active, administrator.seat.role) == (True, "administrator")
+    seat_of(administrator).refresh_from_db()
+    assert (seat_of(administrator).is_active, seat_of(administrator).role) == (
+        True,
+        "administrator",
+    )
 
 
 @pytest.mark.django_db(transaction=True)
@@ -224,7 +239,7 @@ def test_two_administrators_who_deactivate_each_other_leave_one():
 
 @pytest.mark.parametrize("deed", ["drop", "delete", "save "])
 def test_an_unknown_deed_does_nothing(administrator: Persona, desk: Persona, deed: str):
-    response = administrator.client.post(f"/settings/users/{desk.user.ref}/", {"deed": deed})
+    response = administrator.client.post(f"/settings/users/{user_of(desk).ref}/", {"deed": deed})
     assert response.status_code == 400
     assert not AccountEvent.objects.exists()
 
@@ -235,9 +250,9 @@ def test_every_deed_on_people_is_the_administrators_alone(
 ):
     """In the action too: another edge than these pages gets the same answer."""
     someone = request.getfixturevalue(persona)
-    actor = actor_of(someone.seat)
-    victim = make_seat(someone.seat.provider)
-    team = make_team(someone.seat.provider)
+    actor = actor_of(seat_of(someone))
+    victim = make_seat(seat_of(someone).provider)
+    team = make_team(seat_of(someone).provider)
     deeds: list[Callable[[], object]] = [
         lambda: actions.invite(actor, now=T0, **NEW),
         lambda: actions.deactivate(actor, user_ref=victim.user.ref, now=T0),
@@ -256,31 +271,32 @@ def test_every_deed_on_people_is_the_administrators_alone(
 
 def test_people_of_another_provider_do_not_exist_here(administrator: Persona, outsider: Persona):
     page = administrator.client.get("/settings/users/")
-    assert outsider.user.name not in page.text
-    assert administrator.client.get(f"/settings/users/{outsider.user.ref}/").status_code == 404
-    actor = actor_of(administrator.seat)
+    assert user_of(outsider).name not in page.text
+    assert administrator.client.get(f"/settings/users/{user_of(outsider).ref}/").status_code == 404
+    actor = actor_of(seat_of(administrator))
     with pytest.raises(Seat.DoesNotExist):
-        actions.deactivate(actor, user_ref=outsider.user.ref, now=T0)
-    outsider.seat.refresh_from_db()
-    assert outsider.seat.is_active
+        actions.deactivate(actor, user_ref=user_of(outsider).ref, now=T0)
+    seat_of(outsider).refresh_from_db()
+    assert seat_of(outsider).is_active
 
 
 def test_the_list_names_role_teams_and_last_sign_in(administrator: Persona, desk: Persona):
-    team = make_team(desk.seat.provider, name="二线支持")
-    desk.seat.teams.add(team)
-    idle = make_seat(desk.seat.provider, is_active=False)
-    User.objects.filter(pk=desk.user.pk).update(last_login=T0)
+    team = make_team(seat_of(desk).provider, name="二线支持")
+    seat_of(desk).teams.add(team)
+    idle = make_seat(seat_of(desk).provider, is_active=False)
+    User.objects.filter(pk=user_of(desk).pk).update(last_login=T0)
     page = administrator.client.get("/settings/users/?lang=en").text
-    assert desk.user.email in page
+    assert user_of(desk).email in page
     assert "二线支持" in page
     assert "2026-11-20 10:00" in page  # Shanghai's clock
-    assert page.index(desk.user.email) < page.index(idle.user.email)
+    assert page.index(user_of(desk).email) < page.index(idle.user.email)
 
 
 def test_a_list_of_many_costs_no_more_queries(
-    administrator: Persona, django_assert_max_num_queries: Callable[[int], object]
+    administrator: Persona,
+    django_assert_max_num_queries: Callable[[int], AbstractContextManager[object]],
 ):
-    provider = administrator.seat.provider
+    provider = seat_of(administrator).provider
     for _ in range(30):
         make_seat(provider).teams.add(make_team(provider))
     with django_assert_max_num_queries(12):

@@ -1,6 +1,7 @@
 """Merchants at the desk: list, page, editing, and who saw which number."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 from django.utils import translation
@@ -9,13 +10,25 @@ from merchants import actions, hours
 from merchants.models import Contact, Merchant, Store
 from merchants.views import hours_in_words
 from posdoctor.accounts.actor import Actor
-from posdoctor.accounts.models import AccountEvent
+from posdoctor.accounts.models import AccountEvent, Seat, User
 from posdoctor.accounts.roles import Role
 from posdoctor.core.errors import NotAllowedError
 from tests.builders import T0, actor_of, make_contact, make_merchant, make_store
 from tests.conftest import Persona
 
 LIST = "/desk/merchants/"
+
+
+def user_of(persona: Persona) -> User:
+    """The signed-in person, who is there."""
+    assert persona.user is not None
+    return persona.user
+
+
+def seat_of(persona: Persona) -> Seat:
+    """The persona's seat, which is there."""
+    assert persona.seat is not None
+    return persona.seat
 
 
 @pytest.fixture
@@ -50,19 +63,21 @@ def test_a_search_for_signs_is_no_error(desk: Persona, store: Store, text: str):
 
 
 def test_the_list_goes_on_page_after_page_without_a_gap(
-    desk: Persona, provider, django_assert_max_num_queries: Callable[[int], object]
+    desk: Persona,
+    provider,
+    django_assert_max_num_queries: Callable[[int], AbstractContextManager[object]],
 ):
     for n in range(120):  # three of each name: the name alone does not tell rows apart
         make_store(merchant=make_merchant(provider, name=f"店{n // 3:03d}"))
     seen: list[str] = []
-    query = {}
+    query: dict[str, str] = {}
     for _page in range(3):
         with django_assert_max_num_queries(12):
             page = desk.client.get(LIST, query).context["page"]
         seen += [merchant.ref for merchant in page.merchants]
         query = {"after": page.after}
     assert len(seen) == len(set(seen)) == 120
-    assert page.after == ""
+    assert query == {"after": ""}
 
 
 def test_a_foreign_merchant_is_in_no_list_and_on_no_page(outsider: Persona, store: Store):
@@ -98,7 +113,7 @@ def test_showing_a_number_is_recorded(desk: Persona, store: Store):
     events = AccountEvent.objects.filter(kind="contact_revealed")
     assert events.count() == 2
     event = events[0]
-    assert event.actor_user_id == desk.user.pk
+    assert event.actor_user_id == user_of(desk).pk
     assert event.data == {"contact": contact.ref, "merchant": store.merchant.ref}
 
 
@@ -270,7 +285,7 @@ def test_who_may_not_edit_is_refused_by_the_actions_too(
     merchant: Persona, field: Persona, terminal
 ):
     """The owner of the shop sees the rows, but the desk keeps them; a field engineer sees none."""
-    owner = Actor(role=Role.MERCHANT, user_id=merchant.user.pk)
+    owner = Actor(role=Role.MERCHANT, user_id=user_of(merchant).pk)
     shop = terminal.store
     contact = shop.contacts.get()
     values = {"name": "x"}
@@ -287,5 +302,5 @@ def test_who_may_not_edit_is_refused_by_the_actions_too(
         with pytest.raises(NotAllowedError):
             deed(owner)
         with pytest.raises((Merchant.DoesNotExist, Store.DoesNotExist, Contact.DoesNotExist)):
-            deed(actor_of(field.seat))
+            deed(actor_of(seat_of(field)))
     assert not AccountEvent.objects.exists()

@@ -1,11 +1,14 @@
 """Terminals at the desk: list, page, states, sticker, record."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import date
 
 import pytest
 from django.urls import reverse
 
 from merchants.models import Store
+from posdoctor.accounts.models import Seat
 from posdoctor.core.errors import IllegalMoveError, NotAllowedError
 from terminals import actions
 from terminals.lifecycle import TerminalState
@@ -23,6 +26,18 @@ from tests.builders import (
 from tests.conftest import Persona
 
 LIST = "/desk/terminals/"
+
+
+def seat_of(persona: Persona) -> Seat:
+    """The persona's seat, which is there."""
+    assert persona.seat is not None
+    return persona.seat
+
+
+def store_of(terminal: Terminal) -> Store:
+    """The store that the terminal stands in."""
+    assert terminal.store is not None
+    return terminal.store
 
 
 def url(terminal: Terminal, deed: str = "") -> str:
@@ -67,29 +82,31 @@ def test_filters_narrow_and_nonsense_is_left_out(desk: Persona, terminal: Termin
 
 
 def test_the_list_goes_on_page_after_page_without_a_gap(
-    desk: Persona, provider, django_assert_max_num_queries: Callable[[int], object]
+    desk: Persona,
+    provider,
+    django_assert_max_num_queries: Callable[[int], AbstractContextManager[object]],
 ):
     store = make_store(provider)
     model = make_model()
     for n in range(120):
         make_terminal(store, serial=f"SERIAL{n:04d}", model=model)
     seen: list[str] = []
-    query = {}
+    query: dict[str, str] = {}
     for _page in range(3):
         with django_assert_max_num_queries(12):
             page = desk.client.get(LIST, query).context["page"]
         seen += [terminal.serial for terminal in page.terminals]
         query = {"after": page.after}
     assert seen == [f"SERIAL{n:04d}" for n in range(120)]
-    assert page.after == ""
+    assert query == {"after": ""}
 
 
 def test_a_foreign_terminal_is_in_no_list_and_on_no_page(outsider: Persona, terminal: Terminal):
-    for query in ({}, {"q": terminal.serial}, {"merchant": terminal.store.merchant.ref}):
+    for query in ({}, {"q": terminal.serial}, {"merchant": store_of(terminal).merchant.ref}):
         assert terminal.ref not in outsider.client.get(LIST, query).text
     for deed in ("", "edit", "stop", "release", "move", "sticker"):
         assert outsider.client.get(url(terminal, deed)).status_code == 404
-    panel = reverse("terminals:of_merchant", args=[terminal.store.merchant.ref])
+    panel = reverse("terminals:of_merchant", args=[store_of(terminal).merchant.ref])
     assert outsider.client.get(panel).status_code == 404
 
 
@@ -97,7 +114,7 @@ def test_the_merchants_panel_lists_its_terminals_as_page_and_fragment(
     desk: Persona, terminal: Terminal
 ):
     other = make_terminal(make_store(terminal.provider))
-    panel = reverse("terminals:of_merchant", args=[terminal.store.merchant.ref])
+    panel = reverse("terminals:of_merchant", args=[store_of(terminal).merchant.ref])
     page = desk.client.get(panel).text
     part = desk.client.get(panel, headers={"hx-request": "true"}).text
     assert "<html" in page
@@ -118,7 +135,7 @@ def test_the_page_tells_the_facts_and_marks_what_no_source_states(desk: Persona,
     terminal = make_terminal(make_store(provider), model=model, firmware="PayDroid_7.1.1")
     page = desk.client.get(url(terminal) + "?lang=en").text
     number = terminal.numbers.get().number
-    for fact in (terminal.serial, "PayDroid_7.1.1", terminal.store.name, number, "Wi-Fi",
+    for fact in (terminal.serial, "PayDroid_7.1.1", store_of(terminal).name, number, "Wi-Fi",
                  f"http://127.0.0.1:8000/T/{terminal.sticker_code}"):  # fmt: skip
         assert fact in page
     facts = page[page.index("model-title") :]
@@ -135,7 +152,9 @@ def test_the_page_tells_the_facts_and_marks_what_no_source_states(desk: Persona,
 
 def test_the_history_holds_deeds_and_self_checks_newest_first(desk: Persona, terminal: Terminal):
     run = make_run(terminal, "network_down")
-    actions.stop_by_hand(actor_of(desk.seat), terminal_id=terminal.pk, reason="电池鼓包", now=T0)
+    actions.stop_by_hand(
+        actor_of(seat_of(desk)), terminal_id=terminal.pk, reason="电池鼓包", now=T0
+    )
     history = desk.client.get(url(terminal)).context["history"]
     assert {entry.icon for entry in history} == {"octagon-alert", "stethoscope"}
     assert any(run.ref in entry.details for entry in history)
@@ -169,7 +188,7 @@ def test_the_desk_stops_and_only_a_lead_releases(
 def test_a_detour_through_repair_is_no_way_around_the_release(
     desk: Persona, supervisor: Persona, terminal: Terminal
 ):
-    agent, lead = actor_of(desk.seat), actor_of(supervisor.seat)
+    agent, lead = actor_of(seat_of(desk)), actor_of(seat_of(supervisor))
     actions.stop_by_hand(agent, terminal_id=terminal.pk, reason="进水", now=T0)
     actions.move(agent, terminal_id=terminal.pk, state="in_repair", now=T0, note="送修")
     with pytest.raises(NotAllowedError):
@@ -237,7 +256,7 @@ def test_stopping_twice_shows_the_state_instead(desk: Persona, terminal: Termina
     assert again.status_code == 409
     assert kinds(terminal) == ["stopped"]
     with pytest.raises(IllegalMoveError):
-        actions.stop_by_hand(actor_of(desk.seat), terminal_id=terminal.pk, reason="x", now=T0)
+        actions.stop_by_hand(actor_of(seat_of(desk)), terminal_id=terminal.pk, reason="x", now=T0)
 
 
 # --- Sticker -------------------------------------------------------------------------
@@ -264,7 +283,7 @@ def record(terminal: Terminal, **changes: str) -> dict[str, str]:
     return {
         "serial": terminal.serial,
         "model": terminal.model.slug,
-        "store": terminal.store.ref,
+        "store": store_of(terminal).ref,
         "counter": terminal.counter,
         "connection": terminal.connection,
         "number_card": terminal.numbers.get().number,
@@ -282,7 +301,7 @@ def test_the_record_is_corrected_and_old_and_new_are_kept(desk: Persona, termina
     assert desk.client.post(url(terminal, "edit"), data).status_code == 302
     terminal.refresh_from_db()
     assert (terminal.serial, terminal.model, terminal.store) == ("N9-000123", model, other)
-    assert terminal.warranty_until.isoformat() == "2027-05-01"
+    assert terminal.warranty_until == date(2027, 5, 1)
     numbers = list(TerminalNumber.objects.filter(terminal=terminal).values_list("kind", "number"))
     assert numbers == [("qr", "AB12CD34")]
     changes = TerminalEvent.objects.get(terminal=terminal).data["changes"]
@@ -352,9 +371,9 @@ def test_who_may_not_edit_is_refused_by_the_actions_too(
 ):
     someone = request.getfixturevalue(persona)
     assert someone.client.get(url(terminal)).status_code == 404
-    if someone.seat is None:
+    if seat_of(someone) is None:
         return
-    actor = actor_of(someone.seat)
+    actor = actor_of(seat_of(someone))
     with pytest.raises(Terminal.DoesNotExist):
         actions.replace_sticker(actor, terminal_id=terminal.pk, now=T0)
 
