@@ -1,7 +1,9 @@
 """Photos on the merchant's pages: sent, refused, kept, shown only to whom they belong."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
@@ -108,18 +110,22 @@ def test_a_page_in_disguise_is_never_shown_as_one(
         assert "sandbox" in response["Content-Security-Policy"]
 
 
-def test_a_photo_can_be_taken_out_and_typed_words_stay(terminal: Terminal, anonymous: Persona):
+def test_a_photo_can_be_taken_out_and_typed_words_stay(
+    terminal: Terminal, anonymous: Persona, django_capture_on_commit_callbacks: Callable[..., Any]
+):
     client = anonymous.client
     send(client, picture(), contact_phone="")
     (key,) = kept(client)
     path = Path(Attachment.objects.get().file.path)
+    assert path.exists()
     drop = reverse("tickets:report_drop_photo", args=["A2B3C4D5", key])
     run = client.get(FORM).context["run"]
-    response = client.post(drop, {"run": run.ref, "note": "typed meanwhile", "impact": ""})
+    with django_capture_on_commit_callbacks(execute=True):
+        response = client.post(drop, {"run": run.ref, "note": "typed meanwhile", "impact": ""})
     assert response.status_code == 303
     assert kept(client) == []
+    assert not path.exists()
     assert "typed meanwhile" in client.get(FORM).content.decode()
-    assert path.parent.exists()
 
 
 def test_photos_of_a_draft_are_for_its_browser_alone(
