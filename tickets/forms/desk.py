@@ -95,6 +95,12 @@ class AssignForm(DeedForm):
         self.initial["person"] = ticket.assignee.ref if ticket.assignee else ""
         self.initial["team"] = ticket.team.ref if ticket.team else ""
 
+    def clean(self) -> dict[str, Any]:
+        """Nobody has to be chosen: an empty request takes no ticket away from its owner."""
+        if not {"person", "team"} & set(self.data):
+            raise ValidationError(_("Choose an owner or a team"))
+        return super().clean() or {}
+
     def arguments(self) -> dict[str, Any]:
         return {
             "user_id": self._people.get(self.cleaned_data["person"]),
