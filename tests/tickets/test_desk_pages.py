@@ -338,7 +338,9 @@ def test_files_are_cleaned_and_refused_ones_keep_the_words(desk: Persona, termin
     ticket = make_ticket(terminal, status="open")
     log = SimpleUploadedFile("交易.log", "卡号 4111111111111111".encode())
     program = SimpleUploadedFile("x.exe", b"MZ\x90\x00" + bytes(200))
-    bad = desk.client.post(address("note", ticket), {"text": "看日志", "attachments": [log, program]})
+    bad = desk.client.post(
+        address("note", ticket), {"text": "看日志", "attachments": [log, program]}
+    )
     assert bad.status_code == 422
     assert "看日志" in body(bad)
     assert not ticket.attachments.exists()
@@ -577,3 +579,9 @@ def test_no_choice_and_an_unknown_symptom_are_asked_again(desk: Persona, termina
     for form in ({}, {"symptom": "nonsense"}):
         assert desk.client.post(url, form).status_code == 422
     assert not DiagnosisRun.objects.exists()
+
+
+def test_a_report_by_phone_speaks_the_shops_language(desk: Persona, terminal, walk):
+    terminal.store.contacts.update(language="en")
+    walk("direct")
+    assert DiagnosisRun.objects.get().language == "en"

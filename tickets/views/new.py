@@ -6,7 +6,6 @@ from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils.translation import get_language
 from django.views.decorators.http import require_GET, require_http_methods
 
 from diagnostics import actions as checks
@@ -56,7 +55,7 @@ def start(request: HttpRequest, terminal_ref: str) -> HttpResponse:
         actor,
         terminal=terminal,
         symptom=None if symptom == "direct" else symptom,
-        language=get_language() or "zh-hans",
+        language=_language_of(actor, terminal),
         now=clock.now(),
     )
     name = "tickets:new_report" if symptom == "direct" else "tickets:new_step"
@@ -105,6 +104,12 @@ def _terminal(actor: Actor, ref: str) -> Terminal:
     """A terminal that a shop uses: only such a one has somebody who calls."""
     rows = Terminal.objects.visible_to(actor).filter(state__in=IN_USE)
     return get_object_or_404(rows.with_list_columns(), ref=ref.upper())
+
+
+def _language_of(actor: Actor, terminal: Terminal) -> str:
+    """The shop's language, not the desk's: the merchant will read the report."""
+    people = Contact.objects.visible_to(actor).for_store(terminal.store_id or 0)
+    return people.values_list("language", flat=True).first() or "zh-hans"
 
 
 def _run(actor: Actor, ref: str) -> DiagnosisRun:
