@@ -43,7 +43,7 @@ _GAP = rf"[{_JOINER}]{{1,40}}+"
 _GROUP = r"\d++(?!(?<=\d{6})\*{6}\d{4}(?!\d))"
 # Clusters are read in blocks so that ten megabytes of digits need no ten million list entries.
 _BLOCK = 2000
-# Four windows, each set off by a better one beginning in it, end within so many groups.
+# More groups than any row of windows that hang together has.
 _MOST_GROUPS = 80
 _CLUSTER = re.compile(
     r"(?<!\d)(?:\d{6,}+\*{6}\d{4}(?!\d)"
@@ -194,6 +194,7 @@ _DOUBLED = bytes.maketrans(b"0123456789", b"\0\2\4\6\x08\1\3\5\7\x09")
 _PLAIN = bytes.maketrans(b"0123456789", bytes(range(10)))
 # One number per line or column: amounts, dates. A card number is never written like this.
 _AMOUNTS = re.compile(r"\d+\.\d\d(?:\s+\d+\.\d\d)+")
+_CENTS = re.compile(r"\.\d\d(?!\d)")
 # Coordinates and drawings: a right Luhn digit is chance there. Six, since a card number that is
 # split anyhow shows two or three such pairs.
 _DECIMALS = re.compile(r"(?<![\d.])\d+\.\d{1,2}(?:[ \t\r\n]+-?\d+\.\d{1,2}){5,}(?![\d.])")
@@ -204,14 +205,15 @@ _AREA_CODE = re.compile(r"0\d{2,3}")
 
 
 class _Window(NamedTuple):
-    """Groups ``first`` to before ``stop`` of a cluster, read as one card number."""
+    """Groups ``first`` to before ``stop`` of a cluster, read as one card number.
 
-    score: int
+    ``is_run``: its digits stand together to the eye. ``skip``: leading digits that are not its own.
+    """
+
     first: int
     stop: int
-    digits: str
-    start: int
-    end: int
+    is_run: bool
+    skip: int = 0
 
 
 class Region(NamedTuple):
@@ -246,6 +248,10 @@ class _Cluster:
         """Say whether digits ``begin`` to before ``stop`` end in a right Luhn digit."""
         sums = self.luhn_sums[stop & 1]
         return (sums[stop] - sums[begin]) % 10 == 0
+
+    def size(self, window: _Window) -> int:
+        """Return how many digits the window has."""
+        return self.offsets[window.stop] - self.offsets[window.first]
 
     @cached_property
     def gaps(self) -> list[str]:
@@ -355,7 +361,9 @@ class _Cluster:
         start, end = self.spans[first][0], self.spans[stop - 1][1]
         if any(start < date_end and date_start < end for date_start, date_end in self.dates):
             return True
-        return bool(_AMOUNTS.fullmatch(self.text, start, end))
+        # The last one may have its decimals behind the window.
+        cents = _CENTS.match(self.text, end)
+        return bool(_AMOUNTS.fullmatch(self.text, start, cents.end() if cents else end))
 
     def _follows_area_code(self) -> bool:
         size = self.spans[1][1] - self.spans[1][0]
@@ -385,12 +393,6 @@ class _Cluster:
             return False
         return luhn or not self.several_numbers(first, stop)
 
-    def _score(self, first: int, stop: int, *, luhn: bool) -> int:
-        """Rank by looks: one run of digits, evenly spaced groups, anything else; then by Luhn."""
-        gaps = set(self.gaps[first : stop - 1])
-        looks = 0 if len(gaps) > 1 else 1 if any(gaps) else 2
-        return looks * 2 + luhn
-
     def best(self, first: int, limit: int) -> _Window | None:
         """Return the likeliest card number that begins with group ``first``, ends by ``limit``."""
         begin = self.offsets[first]
@@ -400,22 +402,30 @@ class _Cluster:
             stop = self.group_at.get(begin + size)
             if stop is not None and stop <= limit:
                 ends.append((self.luhn(begin, begin + size), stop))
-        if prefix not in _UNIONPAY or any(luhn for luhn, _ in ends):
+        if prefix not in _UNIONPAY:
             ends = [entry for entry in ends if entry[0]]
         found = [
-            (self._score(first, stop, luhn=luhn), stop)
+            (luhn or self._is_printed_19(first, stop), not any(self.gaps[first : stop - 1]), stop)
             for luhn, stop in ends
             if _issuer_fits(self.digits[begin : self.offsets[stop]])
             and self.allows(first, stop, luhn=luhn)
         ]
         if found:
-            return self._window(*max(found), first=first)
+            _, is_run, stop = max(found)
+            return _Window(first, stop, is_run)
         return self._odd_single(first)
 
-    def _window(self, score: int, stop: int, *, first: int, skip: int = 0) -> _Window:
-        digits = self.digits[self.offsets[first] + skip : self.offsets[stop]]
-        start, end = self.spans[first][0] + skip, self.spans[stop - 1][1]
-        return _Window(score, first, stop, digits, start, end)
+    def _is_printed_19(self, first: int, stop: int) -> bool:
+        """Say whether the groups are 4-4-4-4-3, evenly spaced, as debit cards are embossed."""
+        offsets = self.offsets[first : stop + 1]
+        sizes = [b - a for a, b in pairwise(offsets)]
+        return sizes == [4, 4, 4, 4, 3] and len(set(self.gaps[first : stop - 1])) == 1
+
+    def region(self, window: _Window) -> Region:
+        """Return what the window becomes: its first six digits, the mask, its last four."""
+        digits = self.digits[self.offsets[window.first] + window.skip : self.offsets[window.stop]]
+        start, end = self.spans[window.first][0] + window.skip, self.spans[window.stop - 1][1]
+        return Region(start, end, "pan", digits[:6] + MASK + digits[-4:])
 
     def _odd_single(self, first: int) -> _Window | None:
         """Judge one run of digits that is no issuer's number as it stands."""
@@ -423,10 +433,10 @@ class _Cluster:
         size = stop - begin
         if not 15 <= size <= 21 or not self._odd(first):
             return None
-        skip = 2 if self._has_length_prefix(begin, size) else 0
         if not self.allows(first, first + 1, luhn=True):
             return None
-        return self._window(5, first + 1, first=first, skip=skip)
+        skip = 2 if self._has_length_prefix(begin, size) else 0
+        return _Window(first, first + 1, is_run=True, skip=skip)
 
     def _odd(self, first: int) -> bool:
         begin, stop = self.offsets[first], self.offsets[first + 1]
@@ -450,27 +460,50 @@ class _Cluster:
         )
 
 
+# Three windows may hang together; a chain without end would be one number without end.
+_MOST_DIGITS = 57
+
+
 def _choose(cluster: _Cluster, first: int, until: int, limit: int) -> Iterator[_Window]:
     """Yield the card numbers that begin in groups ``first`` to before ``until``, left to right.
 
-    After a window is taken no other fits into what is left: that makes a second run find nothing.
+    1. A run of fifteen digits or more wins over groups that only together look like a number.
+    2. SECURITY: other windows that overlap become one. Which of them is the card cannot be known,
+       and the last four of the wrong one may be the first four of the right one.
+    After that no window fits into what is left: a second run finds nothing.
     """
     while first < until:
         window = cluster.best(first, limit)
         if window is None:
             first += 1
             continue
-        rival = first + 1
-        taken = window
-        while rival < taken.stop:
-            other = cluster.best(rival, limit)
-            if other is not None and other.score > taken.score:
-                taken = other
-            rival += 1
-        if taken is not window:
-            yield from _choose(cluster, first, taken.first, taken.first)
+        run = None if window.is_run else _run_inside(cluster, window, limit)
+        if run:
+            yield from _choose(cluster, first, run.first, run.first)
+        taken = run or _merged(cluster, window, limit)
         yield taken
         first = taken.stop
+
+
+def _run_inside(cluster: _Cluster, window: _Window, limit: int) -> _Window | None:
+    for first in range(window.first + 1, window.stop):
+        other = cluster.best(first, limit)
+        if other and other.is_run and cluster.size(other) >= 15:
+            return other
+    return None
+
+
+def _merged(cluster: _Cluster, window: _Window, limit: int) -> _Window:
+    first = window.first + 1
+    while first < window.stop:
+        other = cluster.best(first, limit)
+        if other and other.stop > window.stop:
+            whole = window._replace(stop=other.stop, is_run=False)
+            if cluster.size(whole) > _MOST_DIGITS:
+                return window
+            window = whole
+        first += 1
+    return window
 
 
 # --- Track data ---------------------------------------------------------------------------------
@@ -535,6 +568,9 @@ def find_numbers(text: str, begin: int = 0) -> Iterator[Region]:
         start, begin = match.span()
         if match["cluster"] is None or not _is_worth_reading(text, start, begin):
             continue
+        if _is_index(text, start):
+            begin = start + 1
+            continue
         cluster = _Cluster(text, start, begin)
         if len(cluster.spans) == _BLOCK:
             # The block may be cut out of a longer cluster: leave the last windows to the next one.
@@ -542,6 +578,14 @@ def find_numbers(text: str, begin: int = 0) -> Iterator[Region]:
         for region in _regions(cluster, match.end()):
             yield region
             begin = max(begin, region.end)
+
+
+def _is_index(text: str, start: int) -> bool:
+    """Say whether the digit at ``start`` belongs to a label: IMEI1."""
+    end = start + 1
+    return not text[end : end + 1].isdecimal() and bool(
+        _NUMBERED.search(text, max(0, start - 4), end)
+    )
 
 
 def _is_worth_reading(text: str, start: int, end: int) -> bool:
@@ -560,7 +604,6 @@ def _regions(cluster: _Cluster, end: int) -> Iterator[Region]:
         if track:
             until = limit = track[0]
     for window in _choose(cluster, 0, until, limit):
-        masked = window.digits[:6] + MASK + window.digits[-4:]
-        yield Region(window.start, window.end, "pan", masked)
+        yield cluster.region(window)
     if track:
         yield track[1]

@@ -18,7 +18,8 @@ How a card number is found
        its real cards fail it. So do lists of other numbers that happen to begin with 62 or 81;
        where the groups are plainly several numbers (amounts, a date, equal long numbers, a
        landline with its area code, wide columns) Luhn is asked for after all.
-    3. Where windows overlap, the one that looks most like one number wins.
+    3. Windows that overlap become one, since no one can know which of them is the card: the mask
+       then stands for all of them. A single run of digits wins over such chance neighbours.
     4. Without a label a single number of 15 digits with a right Luhn digit, or of 19-20 digits
        beginning 89 with one, is masked too: nothing tells it from a card for sure.
 
