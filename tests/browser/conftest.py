@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
-from posdoctor.accounts.models import Provider
 from posdoctor.accounts.roles import Role
 from terminals.models import Terminal
 from tests.builders import (
@@ -17,6 +16,7 @@ from tests.builders import (
     make_seat,
     make_store,
     make_terminal,
+    make_user,
 )
 
 # Playwright runs an event loop in this thread; the ORM is used from the test around it.
@@ -101,8 +101,9 @@ def shop(transactional_db: None) -> Terminal:
 def sign_in(shop: Terminal) -> Callable[..., None]:
     """`sign_in(page, role)`: a colleague of the shop's provider, through the real form."""
 
-    def _sign_in(page: Page, role: Role = Role.DESK, provider: Provider | None = None) -> None:
-        seat = make_seat(provider or shop.provider, role)
+    def _sign_in(page: Page, role: Role = Role.DESK, *, language: str = "zh") -> None:
+        user = make_user(language={"zh": "zh-hans", "en": "en"}[language])
+        seat = make_seat(shop.provider, role, user=user)
         page.goto("/account/sign-in/")
         page.locator("input[name=login]").fill(seat.user.email)
         page.locator("input[name=password]").fill(PASSWORD)

@@ -166,5 +166,5 @@ def test_desk_pages(open_browser, full_ticket, shop, sign_in, language, viewport
         language,
         viewport,
         dark=dark,
-        enter=lambda page: sign_in(page, Role.ADMINISTRATOR),
+        enter=lambda page: sign_in(page, Role.ADMINISTRATOR, language=language),
     )
