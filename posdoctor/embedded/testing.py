@@ -83,12 +83,21 @@ def _run(supervisor: Supervisor, screen: Console, data: home.Home, wanted: list[
     env = stack.environment(
         data, database_url=made.database_url, redis_url=made.redis_url, port=8000
     )
+    env["TMPDIR"] = str(_temporary_folder(data))
     failed = _run_checks(supervisor, screen, env, [] if wanted else _all_checks())
     if failed:
         screen.warn(f"Failed: {', '.join(failed)} (see above); the tests follow")
     pytest = [sys.executable, "-m", "pytest", *wanted]
     status = foreground.run(supervisor, pytest, env, CHECKOUT)
     return status or (1 if failed else 0)
+
+
+def _temporary_folder(data: home.Home) -> Path:
+    """Where tests leave their files: gone with the engines. Passable for `nobody` under root."""
+    folder = data.path / "tmp"
+    folder.mkdir()
+    folder.chmod(0o711)
+    return folder
 
 
 def _all_checks() -> list[Check]:

@@ -18,6 +18,21 @@ import pytest
 from posdoctor.embedded.home import CHECKOUT
 
 PATIENCE_SECONDS = 30.0
+# What bin/test sets for the tests around these ones.
+SETTINGS = {
+    "ALLOWED_HOSTS",
+    "CALLED_FROM",
+    "DATABASE_URL",
+    "DJANGO_SETTINGS_MODULE",
+    "MEDIA_ROOT",
+    "PORT",
+    "POSDOCTOR_LOCAL",
+    "PUBLIC_URL",
+    "REDIS_URL",
+    "SECRET_KEY",
+    "SECRET_KEY_FILE",
+    "STATIC_ROOT",
+}
 
 
 class Program:
@@ -117,9 +132,8 @@ def run(home_path: Path) -> Iterator[Run]:
 
 
 def environment(home_path: Path, **more: str) -> dict[str, str]:
-    """The test run's own environment, pointed to another home and to no engines."""
-    outside = {"DATABASE_URL", "REDIS_URL", "PORT", "CALLED_FROM", "DJANGO_SETTINGS_MODULE"}
-    kept = {name: value for name, value in os.environ.items() if name not in outside}
+    """The test run's environment without its settings: another home, and no engines."""
+    kept = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     return {**kept, "POSDOCTOR_HOME": str(home_path), "PYTHONUNBUFFERED": "1", **more}
 
 

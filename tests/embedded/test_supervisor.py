@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.embedded.conftest import Run, pid_of, processes_of, wait_until_gone
+from tests.embedded.conftest import Run, processes_of, wait_until_gone
 
 STUB = "tests.embedded.stub_stack"
 
@@ -30,12 +30,12 @@ def test_a_killed_service_is_started_again_and_told(run: Run, home_path: Path) -
     program = run(STUB, "first", "second")
     program.wait_for("all started")
     before = processes_of(home_path)
-    victim = pid_of(home_path, "sleep")
+    victim = next(pid for pid, command in before.items() if command.startswith("sleep"))
 
     os.kill(victim, signal.SIGKILL)
 
-    program.wait_for("first died (SIGKILL); starting it again in 0.2 s")
-    program.wait_for("first is back")
+    program.wait_for("died (SIGKILL); starting it again in 0.2 s")
+    program.wait_for("is back")
     after = processes_of(home_path)
     assert victim not in after
     assert len(after) == len(before)
