@@ -27,11 +27,7 @@ app.conf.beat_schedule = {
     "tickets.sweep": {"task": "tickets.sweep", "schedule": 15, "options": {"expires": 15}},
     # Mails are sent when they are queued; this sends what was queued while Redis was down and
     # repeats what failed. Without it those mails stay.
-    "post_office.send_queued_mail": {
-        "task": "post_office.tasks.send_queued_mail",
-        "schedule": 20,
-        "options": {"expires": 20},
-    },
+    "core.send_mail": {"task": "core.send_mail", "schedule": 20, "options": {"expires": 20}},
     # Drops what nobody needs any more, at night in China. Without it tables grow.
     "core.purge": {
         "task": "core.purge",

@@ -159,6 +159,7 @@ ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_LOGIN_ON_PASSWORD_RESET = False
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_RATE_LIMITS = {
     # Lock-out: five wrong passwords for one address in ten minutes, thirty from one machine.
     "login_failed": "30/10m/ip,5/10m/key",
@@ -215,7 +216,8 @@ DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "POSDoctor <no-reply@localho
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 POST_OFFICE = {
     "BACKENDS": {"default": str(_MAIL["backend"])},
-    "CELERY_ENABLED": True,
+    # A wake-up that needs Redis must not fail the request: beat sends the queue.
+    "CELERY_ENABLED": False,
     "DEFAULT_PRIORITY": "medium",  # medium = queued; never sent inside a request
     "MAX_RETRIES": 6,
     "BATCH_SIZE": 50,

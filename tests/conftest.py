@@ -10,11 +10,11 @@ from django.conf import settings
 from django.core.cache import cache
 from django.core.management import call_command
 from django.test import Client
-from posdoctor.core.translations import compile_catalogue
 
 from diagnostics.models import FlowVersion
 from posdoctor.accounts.models import Provider, Seat, User
 from posdoctor.accounts.roles import Role
+from posdoctor.core.translations import compile_catalogue
 from terminals.models import Terminal
 from tests.builders import (
     make_contact,
@@ -53,7 +53,9 @@ def django_db_setup(django_db_setup: None, django_db_blocker: "Callable[..., Non
 @pytest.fixture(autouse=True)
 def _after_a_flush(request: pytest.FixtureRequest) -> None:
     """Transactional tests empty every table at their end: the next one gets the data again."""
-    if not {"transactional_db", "live_server"} & set(request.fixturenames):
+    mark = request.node.get_closest_marker("django_db")
+    flushes = bool(mark and mark.kwargs.get("transaction"))
+    if not flushes and not {"transactional_db", "live_server"} & set(request.fixturenames):
         return
     request.getfixturevalue("transactional_db")
     cache.clear()

@@ -8,10 +8,9 @@ os.environ.setdefault("SECRET_KEY", "only-for-tests-7Yq2Zr8Wm4Ks6Tn1Vb3Xc5Lp9Jh0
 os.environ.setdefault("POSDOCTOR_LOCAL", "true")
 
 from posdoctor.settings import *  # noqa: F403
-from posdoctor.settings import POST_OFFICE
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 MEDIA_ROOT = Path(tempfile.mkdtemp(prefix="posdoctor-test-media-"))
 CELERY_TASK_ALWAYS_EAGER = True
-POST_OFFICE = {**POST_OFFICE, "CELERY_ENABLED": False}
+STRICT_ICONS = True
 PUBLIC_URL = "http://127.0.0.1:8000"

@@ -7,7 +7,6 @@ from typing import Any, Literal
 from django.core.files.base import ContentFile
 from django.db import transaction
 from django.utils import translation
-from posdoctor.core.uploads import CleanFile
 
 from diagnostics.models import DiagnosisRun
 from posdoctor.accounts.actor import Actor, system
@@ -17,6 +16,7 @@ from posdoctor.accounts.roles import STAFF_ROLES, Role
 from posdoctor.core.errors import DomainError, IllegalMoveError
 from posdoctor.core.refs import create_with_ref
 from posdoctor.core.scrub import scrub
+from posdoctor.core.uploads import CleanFile
 from terminals.lifecycle import TerminalState
 from terminals.models import Terminal
 from tickets.events import EventKind
@@ -123,7 +123,10 @@ def report(
     terminal = Terminal.objects.select_related("model", "store").get(pk=run.terminal_id)
     assert terminal.store is not None  # active and stopped terminals have one
     symptom = run.flow_version.symptom if run.flow_version else ""
-    is_security = run.state == DiagnosisRun.State.STOP_USE
+    # A report without a walk on a machine that an earlier walk stopped is no less grave.
+    is_security = (
+        run.state == DiagnosisRun.State.STOP_USE or terminal.state == TerminalState.STOPPED
+    )
     down = max(1, terminals_down) if impact == Impact.ALL else terminals_down
     store_id = terminal.store.pk
     ticket = create_with_ref(

@@ -19,7 +19,7 @@ from posdoctor.accounts.models import AccountEvent, Provider, Seat, Team, User
 from posdoctor.accounts.policies import Permission, require
 from posdoctor.accounts.roles import Role
 from posdoctor.core.errors import DomainError
-from posdoctor.core.outbox import wake
+from posdoctor.core.outbox import SEND_MAIL, wake
 
 logger = logging.getLogger(__name__)
 
@@ -312,7 +312,7 @@ def _mail_invitation(seat: Seat, *, inviter: str) -> None:
         )
     message.save()
     # Not by post_office's own signal: with Redis away that raises after the commit.
-    wake("post_office.tasks.send_queued_mail")
+    wake(SEND_MAIL)
 
 
 def _password_url(user: User) -> str:

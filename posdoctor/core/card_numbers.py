@@ -238,6 +238,7 @@ class _Cluster:
         self.offsets = [0, *accumulate(e - s for s, e in self.spans)]
         self.group_at = dict(zip(self.offsets, range(len(self.offsets)), strict=True))
         plain, doubled = digits.encode().translate(_PLAIN), digits.encode().translate(_DOUBLED)
+        self.judged: dict[tuple[int, int], _Window | None] = {}
         self.luhn_sums = []
         for parity in (0, 1):
             weights = bytearray(plain)
@@ -395,6 +396,12 @@ class _Cluster:
 
     def best(self, first: int, limit: int) -> _Window | None:
         """Return the likeliest card number that begins with group ``first``, ends by ``limit``."""
+        known = self.judged.get((first, limit), self)
+        if isinstance(known, _Cluster):
+            known = self.judged[first, limit] = self._judge(first, limit)
+        return known
+
+    def _judge(self, first: int, limit: int) -> _Window | None:
         begin = self.offsets[first]
         prefix = self.digits[begin : begin + 2]
         ends = []

@@ -53,7 +53,9 @@ def hosts_are_named(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register(Tags.database)
-def chinese_is_searchable(*, databases: Sequence[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+def chinese_is_searchable(
+    *, databases: Sequence[str] | None = None, **_kwargs: Any
+) -> list[CheckMessage]:
     """With LC_CTYPE=C every search on Chinese text silently finds nothing."""
     if not databases:
         return []

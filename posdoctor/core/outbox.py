@@ -9,6 +9,8 @@ from kombu.exceptions import OperationalError
 
 logger = logging.getLogger(__name__)
 
+SEND_MAIL = "core.send_mail"
+
 
 def wake(task_name: str) -> None:
     """Asks a worker to run `task_name` once the surrounding transaction is committed."""

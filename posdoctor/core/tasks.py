@@ -1,9 +1,19 @@
-"""Nightly cleaning of the kernel's tables."""
+"""Queued mail, and the nightly cleaning of the kernel's tables."""
 
 from celery import shared_task
 from django.core.management import call_command
+from post_office.mail import send_queued_mail_until_done
 
 from posdoctor.core import clock, doors
+
+
+@shared_task(name="core.send_mail")
+def send_mail() -> None:
+    """Sends what is queued; a lock of its own lets overlapping runs do no harm.
+
+    If it stops, invitations and password resets stay in the queue.
+    """
+    send_queued_mail_until_done()
 
 
 @shared_task(name="core.purge")

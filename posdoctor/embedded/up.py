@@ -31,9 +31,9 @@ def main(arguments: list[str]) -> int:
         print(USAGE)
         return 0 if arguments[0] in {"-h", "--help"} else 2
     screen = console.stdout()
-    port = _port(screen)
     data = home.find()
     with home.locked(data):
+        port = _port(screen)
         home.check_room(data)
         as_whom = "; root: PostgreSQL runs as nobody, the rest as root" if data.account else ""
         screen.say(f"Data: {data.path}{as_whom}")

@@ -167,6 +167,19 @@ def test_edges_ask_for_rows_only_through_visible_to():
     assert not bad, bad
 
 
+def test_actions_know_neither_requests_nor_forms():
+    web = ("django.http", "django.shortcuts", "django.forms")
+    bad = []
+    for path, tree in sources():
+        if path.name != "actions.py":
+            continue
+        for node in ast.walk(tree):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            bad += [f"{path}: {name}" for name in names if name.startswith(web)]
+    assert not bad, bad
+
+
 def test_migrations_are_named():
     for package in PACKAGES:
         for path in (ROOT / package).rglob("migrations/0*.py"):

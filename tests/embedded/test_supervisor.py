@@ -64,8 +64,9 @@ def test_a_second_stack_on_the_same_home_is_refused(run: Run, home_path: Path) -
     first = run(STUB, "engines")
     first.wait_for("all started")
 
-    second = run("posdoctor.embedded", "up")
+    second = run("posdoctor.embedded", "up", PORT="1")
 
+    # Said before anything about the port, which the first one may hold.
     assert second.wait() == 1
     who = f"stub, process {first.pid}"
     assert second.lines == [

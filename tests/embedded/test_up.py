@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 from posdoctor.embedded import ports
 from posdoctor.embedded.home import CHECKOUT
+from posdoctor.embedded.testing import PRODUCTION
 from tests.embedded.conftest import (
     Program,
     Run,
@@ -45,7 +47,7 @@ def test_an_explicit_busy_port_is_refused_at_once(
     assert program.lines == [
         f"bin/up: port {busy_port} is busy; stop what uses it or set another PORT"
     ]
-    assert list(home_path.iterdir()) == []
+    assert not (home_path / "postgres-18").exists()
 
 
 @pytest.mark.parametrize("port", ["eighty", "0", "65536", "-1", "８０００"])
@@ -110,16 +112,23 @@ def test_manage_brings_engines_up_for_the_call_and_takes_them_down(
     assert processes_of(home_path) == {}
 
 
-def readyz(port: int) -> tuple[int, dict[str, Any]]:
+def get(port: int, path: str, **headers: str) -> tuple[int, str]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
     try:
-        connection.request("GET", "/readyz")
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request("GET", path, headers=named)
         answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
-    except OSError:
-        return 0, {}
+        return answer.status, answer.read().decode()
     finally:
         connection.close()
+
+
+def readyz(port: int) -> tuple[int, dict[str, Any]]:
+    try:
+        status, body = get(port, "/readyz")
+        return status, json.loads(body)
+    except (OSError, http.client.HTTPException):
+        return 0, {}
 
 
 def wait_until_complete(port: int, program: Program) -> dict[str, Any]:
@@ -134,13 +143,21 @@ def wait_until_complete(port: int, program: Program) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_the_whole_stack_recovers_from_every_death_and_leaves_nothing(
+def test_the_stack_under_production_settings_recovers_from_every_death_and_leaves_nothing(
     run: Run, home_path: Path
 ) -> None:
+    """The process set of docker-compose.yml with its settings, without the containers."""
     port = ports.throwaway()
-    program = run(EMBEDDED, "up", PORT=str(port), POSDOCTOR_DEMO="0")
-    program.wait_for(f"http://127.0.0.1:{port}/", seconds=90)
+    program = run(EMBEDDED, "up", PORT=str(port), POSDOCTOR_DEMO="0", **PRODUCTION)
+    program.wait_for("Ready after", seconds=90)
     wait_until_complete(port, program)
+    assert get(port, "/help")[0] == 301
+    behind_proxy = {"Host": PRODUCTION["ALLOWED_HOSTS"], "X_Forwarded_Proto": "https"}
+    status, page = get(port, "/help", **behind_proxy)
+    assert status == 200
+    sheet = re.search(r"/static/css/[a-z]+\.[0-9a-f]{12}\.css", page)
+    assert sheet, "static files carry the digest of their content"
+    assert get(port, sheet[0], **behind_proxy)[0] == 200
 
     for name, pattern in {
         "postgres": "postgres -D",
