@@ -20,10 +20,10 @@ def merchant_ids_of(actor: Actor) -> "models.QuerySet[Merchant, int]":
     """
     from merchants.models import Merchant  # noqa: PLC0415 - models import this module
 
-    ids = Merchant.objects.filter(memberships__user_id=actor.user_id).values_list("pk", flat=True)
     if actor.role != Role.MERCHANT or actor.user_id is None:
-        return ids.none()
-    return ids
+        return Merchant.objects.none().values_list("pk", flat=True)
+    mine = Merchant.objects.filter(memberships__user_id=actor.user_id)
+    return mine.values_list("pk", flat=True)
 
 
 class MerchantQuerySet(models.QuerySet["Merchant"]):

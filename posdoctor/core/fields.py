@@ -1,6 +1,6 @@
 """Model fields for what people type."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 
@@ -27,9 +27,17 @@ class _Scrubbed:
         return scrub(value) if isinstance(value, str) else value
 
 
-class FreeTextField(_Scrubbed, models.TextField):  # type: ignore[type-arg]
+# Generic for the type checker only: at run time Django's fields take no type arguments.
+if TYPE_CHECKING:
+    _TextField = models.TextField[str, str]
+    _CharField = models.CharField[str, str]
+else:
+    _TextField, _CharField = models.TextField, models.CharField
+
+
+class FreeTextField(_Scrubbed, _TextField):
     """A text of any length that a person wrote."""
 
 
-class FreeCharField(_Scrubbed, models.CharField):  # type: ignore[type-arg]
+class FreeCharField(_Scrubbed, _CharField):
     """A short text that a person wrote: a name, a title, a file name."""
