@@ -113,7 +113,7 @@ def test_a_wrong_shape_is_named_by_its_path(
 
 def test_anything_but_an_object_is_refused() -> None:
     with pytest.raises(FlowError):
-        parse([])  # type: ignore[arg-type]
+        parse([])
 
 
 def _fix(d: Document) -> Document:
