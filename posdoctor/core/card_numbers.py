@@ -140,7 +140,8 @@ _LABELS = re.compile(
     "|".join(f"(?P<{kind}>{_label_pattern(words)})" for kind, words in _LABEL_WORDS.items()),
     re.IGNORECASE,
 )
-_CLAUSE_END = re.compile(r"[\d,，。;；!！?？、]")
+# What was removed held digits once: a second run must see no label that the first did not.
+_CLAUSE_END = re.compile(rf"{re.escape(REMOVED)}|[\d,，。;；!！?？、]")
 _NUMBERED = re.compile(r"imei[1-4]$", re.IGNORECASE)
 # "IMEI: 861…/861…": the second number belongs to the same label.
 _TWIN = re.compile(r"\d{15}\s{0,2}[/,，、;；|]\s{0,2}$")

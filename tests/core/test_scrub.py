@@ -400,6 +400,7 @@ messy = st.lists(
 @given(messy)
 @example(f"{VISA}=2512 {UNION}")
 @example("密码是2026-11-4111111111111111=2512101")
+@example("PIN 1685+4079170766976")
 @example("021-62345678 12345678 4111 1111 1111 1111")
 @example(f"6717697850451=810\t5 - 42 30\t68913-6\n{VISA}")
 def test_a_second_run_finds_nothing(text: str):
