@@ -32,6 +32,12 @@ Why a label is not a loophole
     to the number outweighs the other. A labelled number that fits but continues in further
     groups is still masked where the whole passes Luhn.
 
+What is not found
+    A card number inside a longer run of digits (but for the two digits of length before field 2),
+    one joined by other characters than those of step 1 (slash, comma, colon), one in words or
+    circled digits, a UnionPay number with a wrong Luhn digit behind the label of a serial or order,
+    and more than forty joiners in a row.
+
 The work is linear in the length of the text, whatever the text.
 """
 
