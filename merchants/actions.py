@@ -25,6 +25,34 @@ class NumberTakenError(DomainError):
 
 
 @transaction.atomic
+def add_merchant(
+    actor: Actor,
+    *,
+    now: datetime,
+    values: Mapping[str, Any],
+    store: Mapping[str, Any],
+    contact: Mapping[str, Any],
+) -> Merchant:
+    """A merchant of the actor's provider with its first store and the person to call first.
+
+    Each of the three holds columns of its row; the contact is for all stores. Records
+    `merchant_added`, `store_added` and `contact_added`. Raises NotAllowedError, NumberTakenError.
+    """
+    require(actor, Permission.MERCHANT_EDIT)
+    assert actor.provider_id is not None  # every role with the right has a provider
+    provider_id = actor.provider_id
+    try:
+        merchant = create_with_ref(lambda: Merchant(provider_id=provider_id, **values))
+    except IntegrityError as error:
+        raise NumberTakenError from error
+    record(actor, AccountEvent.Kind.MERCHANT_ADDED, provider_id=provider_id, at=now,
+           merchant=merchant.ref)  # fmt: skip
+    _add_store(actor, merchant, store, now)
+    _add_contact(actor, merchant, {**contact, "is_primary": True}, now)
+    return merchant
+
+
+@transaction.atomic
 def edit_merchant(
     actor: Actor, *, merchant_id: int, now: datetime, values: Mapping[str, Any]
 ) -> Merchant:
@@ -43,6 +71,17 @@ def edit_merchant(
         record(actor, AccountEvent.Kind.MERCHANT_EDITED, provider_id=merchant.provider_id, at=now,
                merchant=merchant.ref, fields=changed)  # fmt: skip
     return merchant
+
+
+@transaction.atomic
+def add_store(actor: Actor, *, merchant_id: int, now: datetime, values: Mapping[str, Any]) -> Store:
+    """Adds a place where terminals stand; records `store_added`.
+
+    Raises NotAllowedError; a hidden merchant is DoesNotExist.
+    """
+    merchant = Merchant.objects.visible_to(actor).get(pk=merchant_id)
+    require(actor, Permission.MERCHANT_EDIT)
+    return _add_store(actor, merchant, values, now)
 
 
 @transaction.atomic
@@ -71,13 +110,7 @@ def add_contact(
     """
     merchant = _locked(Merchant.objects.visible_to(actor)).get(pk=merchant_id)
     require(actor, Permission.MERCHANT_EDIT)
-    contact = create_with_ref(
-        lambda: Contact(provider_id=merchant.provider_id, merchant=merchant, **values)
-    )
-    _keep_one_primary(contact)
-    record(actor, AccountEvent.Kind.CONTACT_ADDED, provider_id=merchant.provider_id, at=now,
-           contact=contact.ref, merchant=merchant.ref)  # fmt: skip
-    return contact
+    return _add_contact(actor, merchant, values, now)
 
 
 @transaction.atomic
@@ -110,6 +143,27 @@ def reveal_contact(actor: Actor, *, contact_id: int, now: datetime) -> Contact:
     require(actor, Permission.CONTACT_REVEAL)
     record(actor, AccountEvent.Kind.CONTACT_REVEALED, provider_id=contact.provider_id, at=now,
            contact=contact.ref, merchant=contact.merchant.ref)  # fmt: skip
+    return contact
+
+
+def _add_store(actor: Actor, merchant: Merchant, values: Mapping[str, Any], now: datetime) -> Store:
+    store = create_with_ref(
+        lambda: Store(provider_id=merchant.provider_id, merchant=merchant, **values)
+    )
+    record(actor, AccountEvent.Kind.STORE_ADDED, provider_id=merchant.provider_id, at=now,
+           store=store.ref, merchant=merchant.ref)  # fmt: skip
+    return store
+
+
+def _add_contact(
+    actor: Actor, merchant: Merchant, values: Mapping[str, Any], now: datetime
+) -> Contact:
+    contact = create_with_ref(
+        lambda: Contact(provider_id=merchant.provider_id, merchant=merchant, **values)
+    )
+    _keep_one_primary(contact)
+    record(actor, AccountEvent.Kind.CONTACT_ADDED, provider_id=merchant.provider_id, at=now,
+           contact=contact.ref, merchant=merchant.ref)  # fmt: skip
     return contact
 
 

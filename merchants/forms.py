@@ -137,12 +137,7 @@ class StoreForm(PlainForm):
 
     def values(self) -> dict[str, Any]:
         """Columns of Store; closed days are left out of the hours."""
-        week = {day: self.cleaned_data[f"hours_{day}"] for day in hours.DAYS}
-        plain = ("name", "address", "area", "city_tier", "time_zone")
-        return {
-            **{name: self.cleaned_data[name] for name in plain},
-            "opening_hours": {day: intervals for day, intervals in week.items() if intervals},
-        }
+        return _store_columns(self.cleaned_data)
 
     @staticmethod
     def initial_of(store: Store) -> dict[str, Any]:
@@ -200,3 +195,51 @@ class ContactForm(PlainForm):
             **{name: getattr(contact, name) for name in plain},
             "store": contact.store.ref if contact.store else "",
         }
+
+
+class NewMerchantForm(MerchantForm):
+    """A merchant with its first store (fields `store_…`) and first contact (`contact_…`)."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in StoreForm().fields.items():
+            self.fields[f"store_{name}"] = field
+        person = ContactForm(stores=[]).fields
+        for name in ("name", "phone", "language"):
+            self.fields[f"contact_{name}"] = person[name]
+
+    def clean_store_time_zone(self) -> str:
+        """A name that the time zone database knows."""
+        return known_time_zone(self.cleaned_data["store_time_zone"])
+
+    def day_fields(self) -> list[forms.BoundField]:
+        """The seven fields of the week, for the page."""
+        return [self[f"store_hours_{day}"] for day in hours.DAYS]
+
+    def merchant_values(self) -> dict[str, Any]:
+        """Columns of Merchant."""
+        return {name: self.cleaned_data[name] for name in MerchantForm.base_fields}
+
+    def store_values(self) -> dict[str, Any]:
+        """Columns of Store."""
+        return _store_columns(self._part("store_"))
+
+    def contact_values(self) -> dict[str, Any]:
+        """Columns of Contact."""
+        return self._part("contact_")
+
+    def _part(self, prefix: str) -> dict[str, Any]:
+        return {
+            name.removeprefix(prefix): value
+            for name, value in self.cleaned_data.items()
+            if name.startswith(prefix)
+        }
+
+
+def _store_columns(cleaned: Mapping[str, Any]) -> dict[str, Any]:
+    week = {day: cleaned[f"hours_{day}"] for day in hours.DAYS}
+    plain = ("name", "address", "area", "city_tier", "time_zone")
+    return {
+        **{name: cleaned[name] for name in plain},
+        "opening_hours": {day: intervals for day, intervals in week.items() if intervals},
+    }

@@ -12,6 +12,8 @@ from posdoctor.accounts.roles import Role
 if TYPE_CHECKING:
     from merchants.models import Contact, Merchant, Store
 
+_MOST_WORDS = 6
+
 
 def merchant_ids_of(actor: Actor) -> "models.QuerySet[Merchant, int]":
     """Ids of the merchants that a signed-in merchant belongs to; empty for everyone else.
@@ -65,6 +67,21 @@ class StoreQuerySet(models.QuerySet["Store"]):
         if actor.is_system:
             return self.filter(provider_id=actor.provider_id) if actor.provider_id else self
         return self.none()
+
+    def matching(self, text: str) -> Self:
+        """Stores where each word of `text` is in the name, address or area, or in the merchant's
+        name, or begins its number.
+        """
+        found = self
+        for word in text.split()[:_MOST_WORDS]:
+            found = found.filter(
+                Q(name__icontains=word)
+                | Q(address__icontains=word)
+                | Q(area__icontains=word)
+                | Q(merchant__name__icontains=word)
+                | Q(merchant__number__startswith=word)
+            )
+        return found
 
 
 class ContactQuerySet(models.QuerySet["Contact"]):

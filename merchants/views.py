@@ -1,4 +1,4 @@
-"""Pages of merchants at the desk: list, page, and editing merchant, store and contact."""
+"""Pages of merchants at the desk: list, page; adding and editing merchant, store, contact."""
 
 from django.contrib import messages
 from django.forms import Form
@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from merchants import actions, hours
 from merchants.filters import MerchantFilter, page_of
-from merchants.forms import DAY_LABELS, ContactForm, MerchantForm, StoreForm
+from merchants.forms import DAY_LABELS, ContactForm, MerchantForm, NewMerchantForm, StoreForm
 from merchants.models import Contact, Merchant, Store
 from posdoctor.accounts.access import for_staff
 from posdoctor.accounts.middleware import ActorRequest
@@ -42,6 +42,29 @@ def page(request: ActorRequest, ref: str) -> HttpResponse:
         "contacts": merchant.contacts.select_related("store").order_by("-is_primary", "name", "pk"),
     }
     return render(request, "merchants/merchant.html", context)
+
+
+@for_staff
+@GET_OR_POST
+def new(request: ActorRequest) -> HttpResponse:
+    """A merchant with its first store and first contact, on one page."""
+    require(request.actor, Permission.MERCHANT_EDIT)
+    first = {f"store_{name}": value for name, value in _first_store(request).items()}
+    form = NewMerchantForm(request.POST or None, initial={**first, "contact_language": "zh-hans"})
+    if form.is_valid():
+        try:
+            added = actions.add_merchant(
+                request.actor,
+                now=clock.now(),
+                values=form.merchant_values(),
+                store=form.store_values(),
+                contact=form.contact_values(),
+            )
+        except actions.NumberTakenError:
+            form.add_error("number", _("Another merchant has this number. Check the slip."))
+        else:
+            return _saved(request, added, _("Merchant added"))
+    return render(request, "merchants/new.html", {"form": form}, status=_status(form))
 
 
 @for_staff
@@ -79,6 +102,22 @@ def store(request: ActorRequest, ref: str) -> HttpResponse:
         actions.edit_store(request.actor, store_id=found.pk, now=clock.now(), values=form.values())
         return _saved(request, found.merchant, _("Store saved"))
     context = {"form": form, "merchant": found.merchant, "store": found}
+    return render(request, "merchants/store.html", context, status=_status(form))
+
+
+@for_staff
+@GET_OR_POST
+def new_store(request: ActorRequest, ref: str) -> HttpResponse:
+    """One more store of a merchant."""
+    merchant = _merchant(request, ref)
+    require(request.actor, Permission.MERCHANT_EDIT)
+    form = StoreForm(request.POST or None, initial=_first_store(request))
+    if form.is_valid():
+        actions.add_store(
+            request.actor, merchant_id=merchant.pk, now=clock.now(), values=form.values()
+        )
+        return _saved(request, merchant, _("Store added"))
+    context = {"form": form, "merchant": merchant}
     return render(request, "merchants/store.html", context, status=_status(form))
 
 
@@ -168,6 +207,12 @@ def _span(start: str, end: str) -> str:
         return f"{start}–{end}"
     values = {"start": start, "end": f"{late // 60:02}:{late % 60:02}"}
     return _("%(start)s–%(end)s next day") % values
+
+
+def _first_store(request: ActorRequest) -> dict[str, str]:
+    """What a new store's form begins with: the provider's own time zone."""
+    zone = request.seat.provider.time_zone if request.seat else ""
+    return {"time_zone": zone, "city_tier": Store.CityTier.CITY}
 
 
 def _merchant(request: ActorRequest, ref: str) -> Merchant:

@@ -1,4 +1,4 @@
-"""Deeds on terminals: stop for safety, release, move, replace the sticker, edit the record."""
+"""Deeds on terminals: add, stop for safety, release, move, replace the sticker, edit the record."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -10,12 +10,17 @@ from merchants.models import Store
 from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.policies import Permission, require
 from posdoctor.core.errors import DomainError, IllegalMoveError
+from posdoctor.core.refs import create_with_ref
+from posdoctor.core.scrub import scrub
 from terminals.lifecycle import TerminalState, can_move
 from terminals.models import Terminal, TerminalEvent, TerminalModel, sticker_code
 
 # The `cause` of a stop that a person at the desk ordered; the reason is in the event's note.
 BY_HAND = "by_hand"
+FIRST_STATES = (TerminalState.IN_STOCK, TerminalState.ACTIVE)
 IN_USE = frozenset({TerminalState.ACTIVE, TerminalState.STOPPED})
+# Typed freely. Serials and SIM card numbers have a shape of their own: a mask would ruin them.
+_TYPED = ("counter", "firmware", "app_version", "sim_operator")
 
 
 class SerialTakenError(DomainError):
@@ -31,10 +36,42 @@ class StoreNeededError(DomainError):
 
 
 @transaction.atomic
+def add(
+    actor: Actor,
+    *,
+    now: datetime,
+    values: Mapping[str, Any],
+    numbers: Mapping[str, str],
+) -> Terminal:
+    """A terminal of the actor's provider, with a fresh sticker code.
+
+    `values`: columns of Terminal, with `state` in stock or active; `numbers`: kind -> number, ""
+    for none. Records `added`. Raises NotAllowedError, IllegalMoveError (a life begins in no other
+    state), SerialTakenError, StoreNeededError.
+    """
+    require(actor, Permission.TERMINAL_EDIT)
+    assert actor.provider_id is not None  # every role with the right has a provider
+    provider_id = actor.provider_id
+    if values["state"] not in FIRST_STATES:
+        raise IllegalMoveError("", values["state"])
+    if values["state"] in IN_USE and not values["store"]:
+        raise StoreNeededError
+    try:
+        terminal = create_with_ref(lambda: Terminal(provider_id=provider_id, **_masked(values)))
+    except IntegrityError as error:
+        raise SerialTakenError from error
+    _edit_numbers(terminal, numbers)
+    _record(terminal, TerminalEvent.Kind.ADDED, actor, now,
+            state=str(values["state"]), store=_plain(values["store"]))  # fmt: skip
+    return terminal
+
+
+@transaction.atomic
 def stop(actor: Actor, *, terminal_id: int, cause: str, now: datetime, note: str = "") -> Terminal:
     """Takes the terminal out of use until a person with the right releases it.
 
-    `cause` is a fault or safety answer of a flow. Locks the terminal. Safe to repeat: a
+    `cause` is a fault or safety answer of a flow, which only the flow can put into words: `note`
+    holds them for people. Locks the terminal. Safe to repeat: a
     terminal already stopped stays as it is. A terminal that is not in use (in stock, in
     repair, retired) is left alone too: nobody takes payments with it.
     The caller proved that the terminal is the actor's (sticker or queryset).
@@ -180,6 +217,7 @@ def edit(
     require(actor, Permission.TERMINAL_EDIT)
     if terminal.state in IN_USE and not values["store"]:
         raise StoreNeededError
+    values = _masked(values)
     before = {name: getattr(terminal, name) for name in values}
     changed = [name for name, value in values.items() if before[name] != value]
     for name in changed:
@@ -211,6 +249,13 @@ def _edit_numbers(terminal: Terminal, numbers: Mapping[str, str]) -> dict[str, l
         else:
             terminal.numbers.filter(kind=kind).delete()
     return differences
+
+
+def _masked(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Without card data, before the history copies them."""
+    typed = {name: scrub(values[name]) for name in _TYPED if values.get(name)}
+    columns = {name: Terminal._meta.get_field(name).max_length for name in typed}
+    return {**values, **{name: text[: columns[name]] for name, text in typed.items()}}
 
 
 def _plain(value: Any) -> str:

@@ -13,9 +13,13 @@ from django.utils.translation import pgettext_lazy
 from merchants.models import Store
 from posdoctor.accounts.actor import Actor
 from posdoctor.core.forms import PlainForm
+from terminals.actions import FIRST_STATES
 from terminals.lifecycle import TerminalState
 from terminals.models import Terminal, TerminalModel, TerminalNumber
 
+MAX_STORES = 300
+MAX_PICKS = 10
+_STORE_REF = re.compile(r"(?<![0-9A-Z])S-[0-9A-Z]{6}(?![0-9A-Z])")
 _DAY = _("Write the date like 2026-11-20")
 _NO_SUGGESTIONS = {"autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false"}
 
@@ -61,8 +65,26 @@ class MoveForm(PlainForm):
         self.fields["state"].choices = [(state.value, state.label) for state in states]  # type: ignore[attr-defined]
 
 
+class StoreInput(forms.TextInput):
+    """A text field with the stores of the provider to choose from, as far as the browser offers."""
+
+    template_name = "terminals/_store_input.html"
+
+    def __init__(self) -> None:
+        super().__init__(attrs={"autocomplete": "off", "list": "stores"})
+        self.labels: list[str] = []
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        """The context of a text field, and the labels."""
+        return {**super().get_context(name, value, attrs), "labels": self.labels}
+
+
 class TerminalForm(PlainForm):
-    """The record of one terminal."""
+    """The record of one terminal.
+
+    The store is typed, and resolved among those that the actor sees: by the reference in it, else
+    by words. Where several fit, `store_pick` offers them.
+    """
 
     required_texts: ClassVar[Mapping[str, Any]] = {
         "serial": _("Enter the serial from the label on the back"),
@@ -71,11 +93,19 @@ class TerminalForm(PlainForm):
 
     serial = CodeField(label=_("Serial"), max_length=60)
     model = forms.ChoiceField(label=_("Model"))
-    store = CodeField(
+    store = forms.CharField(
         label=_("Store"),
+        max_length=280,  # of a label: two names and a reference
+        required=False,
+        help_text=_("Part of its name or address, or of the merchant's name; or its reference"),
+        widget=StoreInput,
+    )
+    # Drawn only where several stores fit what was typed.
+    store_pick = forms.CharField(
+        label=_("Which of these stores?"),
         max_length=20,
         required=False,
-        help_text=_("Reference of the store, like S-7K3Q9M. It stands on the merchant's page."),
+        widget=forms.RadioSelect,
     )
     counter = forms.CharField(label=_("Counter"), max_length=60, required=False)
     number_card = CodeField(label=_("Terminal number (card)"), max_length=20, required=False)
@@ -104,10 +134,24 @@ class TerminalForm(PlainForm):
 
     def __init__(self, *args: Any, actor: Actor, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._actor = actor
         self._models = {model.slug: model for model in TerminalModel.objects.all()}
         choices = [(slug, model.label) for slug, model in self._models.items()]
         self.fields["model"].choices = choices  # type: ignore[attr-defined]
+        self._stores = Store.objects.visible_to(actor).select_related("merchant")
+        self._picks: list[Store] = []
+        known = list(self._stores.order_by("name", "pk")[: MAX_STORES + 1])
+        if len(known) <= MAX_STORES:  # a part of them would look like all of them
+            self.fields["store"].widget.labels = [store_label(store) for store in known]
+
+    @property
+    def has_picks(self) -> bool:
+        """Several stores fit what was typed."""
+        return bool(self._picks)
+
+    def further_fields(self) -> list[forms.BoundField]:
+        """The fields that need no place of their own on the page."""
+        first = {"serial", "model", "store", "store_pick", "state"}
+        return [self[name] for name in self.fields if name not in first]
 
     def clean_serial(self) -> str:
         """Six to fifty letters, digits and dashes."""
@@ -124,18 +168,45 @@ class TerminalForm(PlainForm):
         return self._models[self.cleaned_data["model"]]
 
     def clean_store(self) -> Store | None:
-        """The store with this reference, if the actor may see it."""
-        ref = self.cleaned_data["store"]
-        if not ref:
+        """The one store that fits what was typed, or the picked one of several."""
+        typed = unicodedata.normalize("NFKC", self.cleaned_data["store"]).strip()
+        if not typed:
             return None
-        store = Store.objects.visible_to(self._actor).filter(ref=ref).first()
-        if store is None:
+        refs = _STORE_REF.findall(typed.upper())
+        if refs:
+            # The last one: a label ends in the reference.
+            found = self._stores.filter(ref=refs[-1]).first()
+            if found is None:
+                raise ValidationError(
+                    _("No store has the reference %(ref)s. Copy it from the merchant's page."),
+                    code="store",
+                    params={"ref": refs[-1]},
+                )
+            return found
+        return self._store_of_words(typed)
+
+    def _store_of_words(self, typed: str) -> Store:
+        fitting = list(self._stores.matching(typed).order_by("name", "pk")[: MAX_PICKS + 1])
+        if not fitting:
             raise ValidationError(
-                _("No store has the reference %(ref)s. Copy it from the merchant's page."),
-                code="store",
-                params={"ref": ref},
+                _("No store fits. Type less of its name, or its reference."), code="store"
             )
-        return store
+        named = [store for store in fitting if store.name == typed]
+        if len(fitting) == 1 or len(named) == 1:
+            return (named or fitting)[0]
+        self._picks = fitting[:MAX_PICKS]
+        choices = [(store.ref, store_label(store)) for store in self._picks]
+        self.fields["store_pick"].widget.choices = choices
+        picked = self.data.get(self.add_prefix("store_pick"))
+        for store in self._picks:
+            if store.ref == picked:
+                return store
+        if len(fitting) > MAX_PICKS:
+            raise ValidationError(
+                _("Many stores fit, the first ones are below. Choose one or type more."),
+                code="store",
+            )
+        raise ValidationError(_("Several stores fit. Choose one below."), code="store")
 
     def clean_number_card(self) -> str:
         """Eight letters or digits, or nothing."""
@@ -158,8 +229,8 @@ class TerminalForm(PlainForm):
 
     def values(self) -> dict[str, Any]:
         """Columns of Terminal."""
-        numbers = {f"number_{kind}" for kind in TerminalNumber.Kind.values}
-        return {name: value for name, value in self.cleaned_data.items() if name not in numbers}
+        others = {"store_pick", *(f"number_{kind}" for kind in TerminalNumber.Kind.values)}
+        return {name: value for name, value in self.cleaned_data.items() if name not in others}
 
     def numbers(self) -> dict[str, str]:
         """Kind -> number; empty where there is none."""
@@ -176,9 +247,30 @@ class TerminalForm(PlainForm):
         return {
             **{name: getattr(terminal, name) for name in plain},
             "model": terminal.model.slug,
-            "store": terminal.store.ref if terminal.store else "",
+            "store": store_label(terminal.store) if terminal.store else "",
             **numbers,
         }
+
+
+class NewTerminalForm(TerminalForm):
+    """The record of a new terminal, and where its life begins."""
+
+    required_texts: ClassVar[Mapping[str, Any]] = {
+        **TerminalForm.required_texts,
+        "state": _("Choose the state"),
+    }
+
+    state = forms.ChoiceField(
+        label=_("State"),
+        choices=[(state.value, state.label) for state in FIRST_STATES],
+        widget=forms.RadioSelect,
+    )
+
+
+def store_label(store: Store) -> str:
+    """How a store is offered: name, merchant where that says more, reference at the end."""
+    names = [store.name] if store.merchant.name in store.name else [store.name, store.merchant.name]
+    return " · ".join([*names, store.ref])
 
 
 def _terminal_number(number: str) -> str:

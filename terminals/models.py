@@ -4,7 +4,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.core.validators import RegexValidator
 from django.db import models
-from django.utils.translation import get_language
+from django.utils.translation import get_language, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from merchants.models import Store
@@ -153,9 +153,10 @@ class TerminalNumber(models.Model):
 
 
 class TerminalEvent(models.Model):
-    """What happened to a terminal, append-only: stopped, released, sticker replaced."""
+    """What happened to a terminal, append-only: added, stopped, released, sticker replaced."""
 
     class Kind(models.TextChoices):
+        ADDED = "added", pgettext_lazy("terminal", "Added")
         STOPPED = "stopped", _("Stopped")
         RELEASED = "released", _("Released")
         MOVED = "moved", _("State changed")

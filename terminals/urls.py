@@ -7,6 +7,7 @@ from terminals import views
 app_name = "terminals"
 urlpatterns = [
     path("desk/terminals/", views.index, name="list"),
+    path("desk/terminals/new", views.new, name="new"),
     path("desk/terminals/<ref>/", views.page, name="terminal"),
     path("desk/terminals/<ref>/edit", views.edit, name="edit"),
     path("desk/terminals/<ref>/release", views.release, name="release"),

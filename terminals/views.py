@@ -1,4 +1,4 @@
-"""Pages of terminals at the desk: list, page with history, state, sticker, record."""
+"""Pages of terminals at the desk: list, new, page with history, state, sticker, record."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods
 
-from merchants.models import Merchant
+from merchants.models import Merchant, Store
 from posdoctor.accounts.access import for_staff
 from posdoctor.accounts.middleware import ActorRequest
 from posdoctor.accounts.policies import Permission, require
@@ -24,7 +24,7 @@ from posdoctor.core.errors import DomainError, IllegalMoveError
 from posdoctor.core.htmx import render_page
 from terminals import actions
 from terminals.filters import TerminalFilter, page_of
-from terminals.forms import MoveForm, ReasonForm, TerminalForm
+from terminals.forms import MoveForm, NewTerminalForm, ReasonForm, TerminalForm, store_label
 from terminals.lifecycle import TerminalState
 from terminals.models import Terminal, TerminalEvent, TerminalModel
 
@@ -62,6 +62,7 @@ CHANGED: dict[str, str | Promise] = {
     **{name: field.label or name for name, field in TerminalForm.base_fields.items()},
 }
 LOOKS = {
+    TerminalEvent.Kind.ADDED: "circle-plus",
     TerminalEvent.Kind.STOPPED: "octagon-alert",
     TerminalEvent.Kind.RELEASED: "circle-check",
     TerminalEvent.Kind.MOVED: "move-right",
@@ -110,6 +111,26 @@ def page(request: ActorRequest, ref: str) -> HttpResponse:
     """One terminal: state first, then facts, sticker, history and its tickets."""
     terminal = _terminal(request, ref)
     return render(request, "terminals/terminal.html", _facts(request, terminal))
+
+
+@for_staff
+@GET_OR_POST
+def new(request: ActorRequest) -> HttpResponse:
+    """The record of a new terminal; `?store=` begins it with the store of that reference."""
+    require(request.actor, Permission.TERMINAL_EDIT)
+    form = NewTerminalForm(
+        request.POST or None, initial=_first_record(request), actor=request.actor
+    )
+    if form.is_valid():
+        try:
+            added = actions.add(
+                request.actor, now=clock.now(), values=form.values(), numbers=form.numbers()
+            )
+        except DomainError as error:
+            _explain(form, error)
+        else:
+            return _done(request, added, _("Terminal added"))
+    return render(request, "terminals/new.html", {"form": form}, status=_status(form))
 
 
 @for_staff
@@ -211,6 +232,14 @@ def replace_sticker(request: ActorRequest, ref: str) -> HttpResponse:
     return render(request, "terminals/sticker.html", {"terminal": terminal})
 
 
+def _first_record(request: ActorRequest) -> dict[str, str]:
+    """What the form of a new terminal begins with."""
+    stores = Store.objects.visible_to(request.actor).select_related("merchant")
+    store = stores.filter(ref=request.GET.get("store", "").upper()).first()
+    state = TerminalState.ACTIVE if store else TerminalState.IN_STOCK
+    return {"store": store_label(store) if store else "", "state": state}
+
+
 def _facts(request: ActorRequest, terminal: Terminal) -> dict[str, Any]:
     """Everything on a terminal's page."""
     path = reverse("diagnostics:sticker", args=[terminal.sticker_code])
@@ -258,6 +287,8 @@ def _history(request: ActorRequest, terminal: Terminal) -> list[Entry]:
 
 def _event_entry(event: TerminalEvent) -> Entry:
     details = []
+    if event.kind == TerminalEvent.Kind.ADDED:
+        details.append(str(TerminalState(event.data["state"]).label))
     if event.kind == TerminalEvent.Kind.STOPPED:
         details.append(_cause_words(event.data.get("cause", "")))
     if "after" in event.data:
@@ -302,7 +333,7 @@ def _explain(form: Form, error: DomainError) -> None:
     """Puts a refusal beside the field that it is about; unknown ones are raised again."""
     texts = {
         "serial_taken": ("serial", _("Another terminal has this serial. Check the label.")),
-        "store_needed": ("store", _("A terminal in use needs a store. Enter its reference.")),
+        "store_needed": ("store", _("A terminal in use needs a store. Enter its name.")),
     }
     if error.code not in texts:
         raise error

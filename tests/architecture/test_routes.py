@@ -67,13 +67,16 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
     "accounts:providers": {GET: OPERATOR},
     "accounts:new_provider": {GET: OPERATOR, POST: OPERATOR},
     "merchants:list": {GET: DESK},
+    "merchants:new": {GET: DESK, POST: DESK},
     "merchants:merchant": {GET: OURS_DESK},
     "merchants:edit": {GET: OURS_DESK, POST: OURS_DESK},
+    "merchants:new_store": {GET: OURS_DESK, POST: OURS_DESK},
     "merchants:new_contact": {GET: OURS_DESK, POST: OURS_DESK},
     "merchants:store": {GET: OURS_DESK, POST: OURS_DESK},
     "merchants:contact": {GET: OURS_DESK, POST: OURS_DESK},
     "merchants:reveal": {POST: OURS_DESK},
     "terminals:list": {GET: DESK},
+    "terminals:new": {GET: DESK, POST: DESK},
     "terminals:terminal": {GET: OURS_DESK},
     "terminals:edit": {GET: OURS_DESK, POST: OURS_DESK},
     "terminals:release": {GET: OURS_LEADS_DEED, POST: OURS_LEADS_DEED},
@@ -209,6 +212,7 @@ def arguments(name: str, world: World) -> dict[str, object]:
         "tickets:of_merchant": {"merchant_ref": world.store.merchant.ref},
         "merchants:merchant": {"ref": world.store.merchant.ref},
         "merchants:edit": {"ref": world.store.merchant.ref},
+        "merchants:new_store": {"ref": world.store.merchant.ref},
         "merchants:new_contact": {"ref": world.store.merchant.ref},
         "merchants:store": {"ref": world.store.ref},
         "merchants:contact": {"ref": world.store.contacts.get().ref},
@@ -219,7 +223,7 @@ def arguments(name: str, world: World) -> dict[str, object]:
     }
     if name in special:
         return special[name]
-    if app == "terminals" and short != "list":
+    if app == "terminals" and short not in {"list", "new"}:
         return {"ref": world.terminal.ref}
     plain = {"inbox", "search", "new", "mine"}
     return {"ref": world.ticket.ref} if app == "tickets" and short not in plain else {}

@@ -272,6 +272,129 @@ def test_a_contact_cannot_be_put_into_another_merchants_store(desk: Persona, sto
     assert response.status_code == 422
 
 
+# --- Adding --------------------------------------------------------------------------
+
+NEW = f"{LIST}new"
+
+
+def new_form(**changes: str) -> dict[str, str]:
+    """What the page for a new merchant sends."""
+    return {
+        "name": "春熙路面馆",
+        "number": "8216 5105 8120 555",
+        "fee_class": "preferential",
+        "store_name": "春熙路面馆（总店）",
+        "store_address": "春熙路 12 号",
+        "store_area": "锦江区",
+        "store_city_tier": "provincial",
+        "store_time_zone": "Asia/Urumqi",
+        "store_hours_mon": "09:00-14:00",
+        "contact_name": "赵敏",
+        "contact_phone": "138 0000 7788",
+        "contact_language": "en",
+        **changes,
+    }
+
+
+def test_a_merchant_begins_with_a_store_and_somebody_to_call(desk: Persona, provider):
+    assert NEW in desk.client.get(LIST).text
+    page = desk.client.get(NEW)
+    assert 'value="Asia/Shanghai"' in page.text
+    response = desk.client.post(NEW, new_form())
+    merchant = Merchant.objects.get()
+    assert response["Location"] == page_of(merchant)
+    assert (merchant.provider, merchant.number) == (provider, "821651058120555")
+    assert (merchant.name, merchant.fee_class) == ("春熙路面馆", "preferential")
+    store, contact = merchant.stores.get(), merchant.contacts.get()
+    assert (store.provider, contact.provider) == (provider, provider)
+    assert (store.name, store.address) == ("春熙路面馆（总店）", "春熙路 12 号")
+    assert (store.area, store.city_tier) == ("锦江区", "provincial")
+    assert (store.time_zone, store.opening_hours) == ("Asia/Urumqi", {"mon": [["09:00", "14:00"]]})
+    assert (contact.name, contact.phone, contact.language) == ("赵敏", "13800007788", "en")
+    assert (contact.store, contact.is_primary) == (None, True)
+    events = AccountEvent.objects.order_by("pk")
+    assert [event.kind for event in events] == ["merchant_added", "store_added", "contact_added"]
+    assert {event.data["merchant"] for event in events} == {merchant.ref}
+    assert "赵敏" not in str([event.data for event in events])
+    assert "春熙路面馆（总店）" in desk.client.get(page_of(merchant)).text
+
+
+@pytest.mark.parametrize(
+    ("changes", "advice"),
+    [
+        ({"name": ""}, "Enter the merchant&#x27;s name"),
+        ({"number": "82165105812099"}, "this one has 14"),
+        ({"number": "821651058120777"}, "Another merchant has this number"),
+        ({"fee_class": "free"}, "free is not one of the available choices"),
+        ({"store_name": ""}, "Enter the store&#x27;s name"),
+        ({"store_time_zone": "Mars/Base"}, "Enter a time zone like"),
+        ({"store_hours_sun": "14:00-09:00"}, "must end after it starts"),
+        ({"contact_name": " "}, "Enter the contact&#x27;s name"),
+        ({"contact_phone": "1380000778"}, "1 digit is missing"),
+    ],
+)
+def test_a_wrong_new_merchant_says_what_to_do_and_adds_nothing(
+    desk: Persona, store: Store, changes: dict[str, str], advice: str
+):
+    make_merchant(store.provider, number="821651058120777")
+    before = (Merchant.objects.count(), Store.objects.count(), Contact.objects.count())
+    response = desk.client.post(NEW + "?lang=en", new_form(**changes))
+    assert response.status_code == 422
+    assert response.text.count(advice) == 2  # in the summary and beside the field
+    for typed in ("春熙路 12 号", "锦江区"):
+        assert typed in response.text
+    after = (Merchant.objects.count(), Store.objects.count(), Contact.objects.count())
+    assert after == before
+    assert not AccountEvent.objects.exists()
+
+
+def test_a_number_taken_is_said_in_chinese_and_free_with_another_provider(
+    desk: Persona, outsider: Persona
+):
+    assert desk.client.post(NEW, new_form()).status_code == 302
+    again = desk.client.post(NEW, new_form(name="别的店"))
+    assert again.status_code == 422
+    assert again.text.count("另一家商户用了这个商户号") == 2
+    assert "别的店" in again.text
+    assert outsider.client.post(NEW, new_form()).status_code == 302
+    assert set(Merchant.objects.values_list("provider__slug", flat=True)) == {"shuhui", "harbour"}
+
+
+def test_a_store_is_added_to_a_merchant(desk: Persona, outsider: Persona, store: Store):
+    url = page_of(store.merchant) + "stores/new"
+    assert url in desk.client.get(page_of(store.merchant)).text
+    data = {"name": "二店", "city_tier": "county", "time_zone": "Asia/Shanghai"}
+    wrong = desk.client.post(url + "?lang=en", {**data, "name": "", "address": "人民路 3 号"})
+    assert wrong.status_code == 422
+    assert wrong.text.count("Enter the store&#x27;s name") == 2
+    assert "人民路 3 号" in wrong.text
+    assert outsider.client.post(url, data).status_code == 404
+    assert store.merchant.stores.count() == 1
+    assert desk.client.post(url, data).status_code == 302
+    added = store.merchant.stores.get(name="二店")
+    assert (added.provider, added.city_tier) == (store.provider, "county")
+    event = AccountEvent.objects.get()
+    assert event.kind == "store_added"
+    assert event.data == {"store": added.ref, "merchant": store.merchant.ref}
+    page = desk.client.get(page_of(store.merchant)).text
+    assert f"/desk/terminals/new?store={added.ref}" in page
+
+
+def test_who_may_not_edit_adds_nothing(merchant: Persona, field: Persona, terminal):
+    owner = Actor(role=Role.MERCHANT, user_id=user_of(merchant).pk)
+    shop = terminal.store.merchant
+    for actor in (owner, actor_of(seat_of(field))):
+        with pytest.raises(NotAllowedError):
+            actions.add_merchant(actor, now=T0, values={}, store={}, contact={})
+    with pytest.raises(NotAllowedError):
+        actions.add_store(owner, merchant_id=shop.pk, now=T0, values={"name": "x"})
+    with pytest.raises(Merchant.DoesNotExist):
+        actions.add_store(
+            actor_of(seat_of(field)), merchant_id=shop.pk, now=T0, values={"name": "x"}
+        )
+    assert (Merchant.objects.count(), Store.objects.count()) == (1, 1)
+
+
 def test_markup_in_names_is_shown_as_text(desk: Persona, store: Store):
     bad = "<script>alert(1)</script>"
     desk.client.post(page_of(store.merchant) + "edit", merchant_form(name=bad))

@@ -8,7 +8,9 @@ import pytest
 from django.urls import reverse
 
 from merchants.models import Store
+from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.models import Seat
+from posdoctor.accounts.roles import Role
 from posdoctor.core.errors import IllegalMoveError, NotAllowedError
 from terminals import actions
 from terminals.lifecycle import TerminalState
@@ -363,6 +365,166 @@ def test_a_store_of_another_provider_does_not_exist_in_the_form(
     assert response.status_code == 422
     terminal.refresh_from_db()
     assert terminal.store != foreign
+
+
+# --- Adding --------------------------------------------------------------------------
+
+NEW = f"{LIST}new"
+
+
+def new_record(place: Store | None, **changes: str) -> dict[str, str]:
+    """What the page for a new terminal sends."""
+    return {
+        "serial": "n9-000777",
+        "model": "n910",
+        "store": place.ref if place else "",
+        "state": "active" if place else "in_stock",
+        "counter": "收银台 2",
+        "connection": "wifi",
+        "number_card": "ab12cd34",
+        "firmware": "7.1",
+        "app_version": "2.0",
+        "warranty_until": "2028-01-31",
+        **changes,
+    }
+
+
+@pytest.fixture
+def store(provider) -> Store:
+    make_model(slug="n910", name="N910")
+    merchant = make_merchant(provider, name="春熙路面馆")
+    return make_store(merchant=merchant, name="春熙路面馆（总店）")
+
+
+def test_a_terminal_is_added_to_a_store(desk: Persona, store: Store):
+    assert NEW in desk.client.get(LIST).text
+    begun = desk.client.get(NEW, {"store": store.ref})
+    assert begun.context["form"]["state"].value() == "active"
+    assert store.ref in str(begun.context["form"]["store"].value())
+    response = desk.client.post(NEW, new_record(store))
+    added = Terminal.objects.get()
+    assert response["Location"] == url(added)
+    assert (added.serial, added.provider, added.store) == ("N9-000777", store.provider, store)
+    assert (added.state, added.model.slug, added.counter) == ("active", "n910", "收银台 2")
+    assert (added.firmware, added.app_version) == ("7.1", "2.0")
+    assert added.warranty_until == date(2028, 1, 31)
+    assert [str(number) for number in added.numbers.all()] == ["AB12CD34"]
+    event = added.events.get()
+    assert (event.kind, event.data) == ("added", {"state": "active", "store": store.ref})
+    assert event.actor_user_id == seat_of(desk).user_id
+    page = desk.client.get(url(added) + "?lang=en").text
+    assert store.name in page
+    assert "<b>Added</b> · Active" in page
+
+
+def test_a_terminal_in_stock_needs_no_store(desk: Persona, store: Store):
+    assert desk.client.post(NEW, new_record(None)).status_code == 302
+    assert (Terminal.objects.get().state, Terminal.objects.get().store) == ("in_stock", None)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "advice"),
+    [
+        ("serial", "", "Enter the serial"),
+        ("serial", "TAKEN-1", "Another terminal has this serial"),
+        ("model", "", "Choose the model"),
+        ("store", "", "needs a store"),
+        ("store", "没有这家店", "No store fits"),
+        ("state", "", "Choose the state"),
+        ("state", "stopped", "stopped is not one of the available choices"),
+        ("number_card", "1234567", "this one has 7"),
+        ("warranty_until", "soon", "Write the date like"),
+    ],
+)
+def test_a_wrong_new_terminal_says_what_to_do_and_adds_nothing(
+    desk: Persona, store: Store, field: str, value: str, advice: str
+):
+    make_terminal(store, serial="TAKEN-1")
+    data = new_record(store, **{field: value})
+    response = desk.client.post(NEW + "?lang=en", data)
+    assert response.status_code == 422
+    assert response.text.count(advice) == 2
+    assert "收银台 2" in response.text
+    assert Terminal.objects.count() == 1
+
+
+def test_a_taken_serial_is_said_in_chinese_and_is_free_with_another_provider(
+    desk: Persona, outsider: Persona, store: Store
+):
+    assert desk.client.post(NEW, new_record(store)).status_code == 302
+    assert desk.client.post(NEW, new_record(store)).text.count("另一台终端用了这个序列号") == 2
+    assert outsider.client.post(NEW, new_record(None)).status_code == 302
+
+
+def test_a_store_is_found_by_its_words_and_picked_where_several_fit(desk: Persona, store: Store):
+    shop = make_merchant(store.provider, name="蜀香火锅")
+    first = make_store(merchant=shop, name="一环店", address="一环路 1 号")
+    second = make_store(merchant=shop, name="二环店", address="二环路 2 号")
+    shown = desk.client.get(NEW).text
+    for one in (store, first, second):  # offered by the browser while typing
+        assert f'<option value="{one.name}' in shown
+    # One fits: by a part of the name, by the merchant's name with the address, by the label.
+    for n, typed in enumerate(["面馆", "蜀香　一环路", f"一环店 · 蜀香火锅 · {first.ref}"]):
+        data = new_record(None, store=typed, serial=f"FOUND-{n}")
+        assert desk.client.post(NEW, data).status_code == 302, typed
+    placed = Terminal.objects.order_by("serial").values_list("store__name", flat=True)
+    assert list(placed) == [store.name, "一环店", "一环店"]
+    # Several fit: none is taken without being chosen, and the choice survives another mistake.
+    data = new_record(None, store="蜀香", serial="PICKED")
+    several = desk.client.post(NEW + "?lang=en", data)
+    assert several.status_code == 422
+    assert several.text.count("Several stores fit") == 2
+    for one in (first, second):
+        assert f'value="{one.ref}"' in several.text
+    assert 'value="蜀香"' in several.text
+    wrong = desk.client.post(NEW, {**data, "store_pick": second.ref, "number_card": "1"})
+    picked = wrong.context["form"]["store_pick"]
+    assert wrong.status_code == 422
+    assert [(str(one.data["value"]), one.data["selected"]) for one in picked] == [
+        (first.ref, False),
+        (second.ref, True),
+    ]
+    assert desk.client.post(NEW, {**data, "store_pick": second.ref}).status_code == 302
+    assert Terminal.objects.get(serial="PICKED").store == second
+
+
+def test_a_pick_that_does_not_fit_the_words_is_no_choice(
+    desk: Persona, store: Store, other_provider
+):
+    make_store(store.provider, name="面馆二店")
+    foreign = make_store(other_provider, name="面馆三店")
+    data = new_record(None, store="面馆", store_pick=foreign.ref)
+    response = desk.client.post(NEW, data)
+    assert response.status_code == 422
+    for hidden in (f'value="{foreign.ref}"', foreign.name):
+        assert hidden not in response.text
+    begun = desk.client.get(NEW, {"store": foreign.ref})
+    assert begun.context["form"]["store"].value() == ""
+    assert not Terminal.objects.exists()
+
+
+def test_the_record_shows_the_stores_name_and_keeps_it(desk: Persona, terminal: Terminal):
+    place = store_of(terminal)
+    shown = desk.client.get(url(terminal, "edit"))
+    value = shown.context["form"]["store"].value()
+    assert value.startswith(place.name)
+    assert desk.client.post(url(terminal, "edit"), record(terminal, store=value)).status_code == 302
+    assert kinds(terminal) == []
+
+
+def test_only_the_desk_adds_a_terminal(desk: Persona, merchant: Persona, field: Persona):
+    assert merchant.user is not None
+    owner = Actor(role=Role.MERCHANT, user_id=merchant.user.pk)
+    for actor in (owner, actor_of(seat_of(field))):
+        with pytest.raises(NotAllowedError):
+            actions.add(actor, now=T0, values={"state": "in_stock", "store": None}, numbers={})
+    with pytest.raises(IllegalMoveError):
+        actions.add(
+            actor_of(seat_of(desk)),
+            now=T0,
+            values={"state": "retired", "store": None},
+            numbers={},
+        )
 
 
 def test_owners_and_field_engineers_have_no_page_of_a_terminal(
