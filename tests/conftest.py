@@ -10,11 +10,12 @@ from django.conf import settings
 from django.core.cache import cache
 from django.core.management import call_command
 from django.test import Client
+from django.utils.translation.reloader import translation_file_changed
 
 from diagnostics.models import FlowVersion
 from posdoctor.accounts.models import Provider, Seat, User
 from posdoctor.accounts.roles import Role
-from posdoctor.core.translations import compile_catalogue
+from posdoctor.core.translations import CATALOGUE, compile_catalogue
 from terminals.models import Terminal
 from tests.builders import (
     make_contact,
@@ -30,7 +31,9 @@ CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/c
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    compile_catalogue()
+    if compile_catalogue():
+        # Django read the texts while it was set up, before they were compiled.
+        translation_file_changed(None, CATALOGUE.with_suffix(".mo"))
     if os.environ.get("REQUIRE_BROWSER") == "1" and not os.path.exists(CHROMIUM):  # noqa: PTH110
         pytest.exit("REQUIRE_BROWSER=1, but there is no Chromium", returncode=1)
 
