@@ -189,5 +189,20 @@ def _settle(actor: Actor, run: DiagnosisRun, now: datetime) -> None:
         }
         run.finished_at = now
         if result.kind == "stop_use":
-            terminal_actions.stop(actor, terminal_id=run.terminal_id, cause=result.advice, now=now)
+            terminal_actions.stop(
+                actor,
+                terminal_id=run.terminal_id,
+                cause=result.advice,
+                now=now,
+                note=_stop_words(run, result.advice),
+            )
     run.save(update_fields=["state", "outcome", "finished_at"])
+
+
+def _stop_words(run: DiagnosisRun, advice_id: str) -> str:
+    """Why the terminal is stopped, for its history: the likely cause, and what was advised."""
+    assert run.flow_version is not None
+    flow, language = run.flow_version.flow, run.language or "zh"
+    fault = flow.fault(advice_id)
+    advice = flow.advice(advice_id).get(language)
+    return f"{fault.text.get(language)} – {advice}" if fault else advice

@@ -192,7 +192,7 @@ def release(request: ActorRequest, ref: str) -> HttpResponse:
         except IllegalMoveError:
             return _too_late(request, terminal)
         return _done(request, terminal, _("Back in use"))
-    context = {"form": form, "terminal": terminal, "stopped_for": _stopped_for(terminal)}
+    context = {"form": form, "terminal": terminal, **_stop_of(terminal)}
     return render(request, "terminals/release.html", context, status=_status(form))
 
 
@@ -253,7 +253,7 @@ def _facts(request: ActorRequest, terminal: Terminal) -> dict[str, Any]:
             if name in Terminal.Connection
         ],
         "moves": actions.moves_by_hand(terminal),
-        "stopped_for": _stopped_for(terminal),
+        **_stop_of(terminal),
         "sticker_address": f"{settings.PUBLIC_URL}{path}",
         "history": _history(request, terminal),
     }
@@ -302,12 +302,22 @@ def _event_entry(event: TerminalEvent) -> Entry:
     return Entry(event.occurred_at, icon, str(title), [d for d in details if d], event.actor_name)
 
 
-def _stopped_for(terminal: Terminal) -> str:
-    return _cause_words(terminal.stopped_for)
+def _stop_of(terminal: Terminal) -> dict[str, str]:
+    """Why a stopped terminal is out of use: `stopped_for` in short, `stop_note` as it was put."""
+    stops = terminal.events.filter(kind=TerminalEvent.Kind.STOPPED).order_by("-occurred_at", "-pk")
+    last = stops.first() if terminal.state == TerminalState.STOPPED else None
+    return {
+        "stopped_for": _cause_words(terminal.stopped_for),
+        "stop_note": last.note if last else "",
+    }
 
 
 def _cause_words(cause: str) -> str:
-    return str(STOPPED_FOR.get(cause, cause))
+    """A cause is `by_hand`, a safety answer `<step>.<answer>`, or a fault, which only the flow
+    can name: its words are in the event's note.
+    """
+    answer = cause.rpartition(".")[2]
+    return str(STOPPED_FOR.get(answer, _("Stopped after a self-check")))
 
 
 def _terminal(request: ActorRequest, ref: str) -> Terminal:

@@ -3,12 +3,17 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import date
+from html import unescape
 
 import pytest
 from django.urls import reverse
 
+from diagnostics.actions import answer, attributes_of, step_after
+from diagnostics.engine import Ask
+from diagnostics.flow import Check
+from diagnostics.models import FlowVersion
 from merchants.models import Store
-from posdoctor.accounts.actor import Actor
+from posdoctor.accounts.actor import Actor, reporter
 from posdoctor.accounts.models import Seat
 from posdoctor.accounts.roles import Role
 from posdoctor.core.errors import IllegalMoveError, NotAllowedError
@@ -185,6 +190,58 @@ def test_the_desk_stops_and_only_a_lead_releases(
     assert (terminal.state, terminal.stopped_for) == (TerminalState.ACTIVE, "")
     assert kinds(terminal) == ["stopped", "released"]
     assert terminal.events.get(kind="released").note == "换了电池"
+
+
+def stop_by_walk(terminal: Terminal, symptom: str, fault: str, language: str) -> Terminal:
+    """Walks the symptom's flow as a machine with this fault answers, until it is stopped."""
+    run = make_run(terminal, symptom, attributes=attributes_of(terminal), language=language)
+    actor = reporter(provider_id=terminal.provider_id, run_id=run.pk)
+    while isinstance(asked := step_after(run, run.answers()), Ask):
+        step = asked.step
+        said = "unsolved"
+        if isinstance(step, Check):
+            likely = dict(zip(step.telling, step.row(fault), strict=True))
+            said = max(likely, key=lambda option: likely[option]).id
+        run = answer(actor, run_id=run.pk, step_id=step.id, answer_id=said, now=T0)
+    terminal.refresh_from_db()
+    assert (terminal.state, terminal.stopped_for) == (TerminalState.STOPPED, fault)
+    return terminal
+
+
+@pytest.mark.parametrize("language", ["zh-hans", "en"])
+def test_a_stop_for_a_fault_is_told_in_words_never_by_an_id(
+    desk: Persona, supervisor: Persona, terminal: Terminal, language: str
+):
+    flow = FlowVersion.objects.published().get(symptom="card_not_read").flow
+    cause = flow.fault("cr_hw")
+    assert cause is not None
+    stop_by_walk(terminal, "card_not_read", "cr_hw", language)
+    for page in (
+        desk.client.get(url(terminal) + "?lang=en").text,
+        supervisor.client.get(url(terminal, "release") + "?lang=en").text,
+    ):
+        text = unescape(page)
+        assert "cr_hw" not in text
+        assert "Stopped after a self-check" in text
+        assert f"{cause.text.get(language)} – {flow.advice('cr_hw').get(language)}" in text
+
+
+@pytest.mark.parametrize(
+    ("cause", "words"),
+    [
+        ("safety.battery_swollen", "The battery is swollen"),
+        ("safety.case_opened", "The case was opened"),
+        ("by_hand", "Stopped at the desk"),
+        ("left_the_flow", "Stopped after a self-check"),
+    ],
+)
+def test_why_a_terminal_is_stopped(desk: Persona, terminal: Terminal, cause: str, words: str):
+    actor = actor_of(seat_of(desk))
+    actions.stop(actor, terminal_id=terminal.pk, cause=cause, now=T0, note="有烧焦味")
+    page = desk.client.get(url(terminal) + "?lang=en").text
+    assert page.count(words) == 2  # at the top and in the history
+    assert page.count("有烧焦味") == 2
+    assert cause not in page
 
 
 def test_a_detour_through_repair_is_no_way_around_the_release(
