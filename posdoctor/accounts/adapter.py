@@ -1,20 +1,34 @@
-"""How allauth fits in: no self-registration, mails through the queue."""
+"""How allauth fits in: no self-registration, mails through the queue, a lock by person."""
 
+import unicodedata
 from typing import Any
+from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
+from django.conf import settings
 from django.http import HttpRequest
-
-from posdoctor.core.outbox import SEND_MAIL, wake
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     """Accounts are made by an administrator, never by a visitor."""
 
-    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Queues the mail with the change that caused it; a worker sends it."""
-        super().send_mail(template_prefix, email, context)
-        wake(SEND_MAIL)
-
     def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002
         return False
+
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        """The link of the reset mail.
+
+        SECURITY: at the installation's own address, not at the host and port that whoever
+        asked for the mail wrote into the request.
+        """
+        asked = urlsplit(super().get_reset_password_from_key_url(key))
+        return f"{settings.PUBLIC_URL}{asked.path}" if settings.PUBLIC_URL else asked.geturl()
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:  # noqa: ARG002
+        """Whose wrong passwords are counted together.
+
+        SECURITY: allauth counts per host as well, and the caller writes the host: another
+        port or case would be a fresh start. Spellings that find the same person are one.
+        """
+        login = str(credentials.get("email") or credentials.get("username") or "")
+        return unicodedata.normalize("NFKC", login).strip().lower().upper()
