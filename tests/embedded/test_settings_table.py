@@ -135,3 +135,10 @@ def test_the_image_gets_every_app_and_none_of_the_local_stack() -> None:
     packages = {path.parent.name for path in CHECKOUT.glob("*/__init__.py")} - {"tests"}
     assert {f"!{package}" for package in packages} <= set(ignore)
     assert "posdoctor/embedded" in ignore
+
+
+def test_readme_shows_the_same_table() -> None:
+    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    rows = TABLE.read_text(encoding="utf-8").split("## The commands")[0].splitlines()
+    missing = [row for row in rows if row.startswith("| ") and row not in readme]
+    assert not missing
