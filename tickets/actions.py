@@ -115,6 +115,8 @@ def report(
     Locks the run: two taps in parallel, and any later one, give the same ticket. Records
     `ticket.reported`. Raises NotAllowedError; a hidden run is DoesNotExist.
     """
+    # SECURITY: masked before anything is cut: the rest of a card would look like no card.
+    note = scrub(note)
     run = DiagnosisRun.objects.visible_to(actor).lock(run_id)
     require(actor, Permission.TICKET_REPORT)
     existing = Ticket.objects.filter(run=run).first()
@@ -465,6 +467,7 @@ def reopen(actor: Actor, *, ticket_id: int, now: datetime, words: str = "") -> T
 
     Returns the ticket that is now being worked on. Raises IllegalMoveError.
     """
+    words = scrub(words)  # before it is cut, like a report's
     ticket = _locked(actor, ticket_id, Permission.TICKET_REOPEN)
     if not can(Move.REOPEN, ticket.status):
         raise IllegalMoveError(ticket.status, TicketStatus.OPEN)

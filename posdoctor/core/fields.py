@@ -14,17 +14,23 @@ class _Scrubbed:
     """
 
     attname: str
+    max_length: int | None
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:  # noqa: FBT001 - Django's signature
         value = super().pre_save(model_instance, add)  # type: ignore[misc]
         if isinstance(value, str):
-            value = scrub(value)
+            value = self._masked(value)
             setattr(model_instance, self.attname, value)
         return value
 
     def get_prep_value(self, value: Any) -> Any:
         value = super().get_prep_value(value)  # type: ignore[misc]
-        return scrub(value) if isinstance(value, str) else value
+        return self._masked(value) if isinstance(value, str) else value
+
+    def _masked(self, value: str) -> str:
+        """A mask can be longer than what it hides: the end goes, not the whole text."""
+        clean = scrub(value)
+        return value if clean == value else clean[: self.max_length]
 
 
 # Generic for the type checker only: at run time Django's fields take no type arguments.

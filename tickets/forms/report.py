@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from posdoctor.core.forms import PhoneField, PlainForm
+from posdoctor.core.scrub import scrub
 from tickets.forms.files import FilesField
 from tickets.lifecycle import Impact
 from tickets.models import ReportDraft
@@ -64,9 +65,9 @@ class ReportForm(PlainForm):
         impact = self.cleaned_data.get("impact", "")
         return {
             "contact_phone": self.cleaned_data.get("contact_phone")
-            or _printable(typed["contact_phone"])[:_PHONE_COLUMN],
+            or scrub(_printable(typed["contact_phone"]))[:_PHONE_COLUMN],
             "contact_name": self.cleaned_data.get("contact_name")
-            or _printable(typed["contact_name"])[:60],
+            or scrub(_printable(typed["contact_name"]))[:60],
             "note": self.cleaned_data.get("note", ""),
             "terminals_down": int(self.cleaned_data.get("terminals_down") or 1),
             **({"impact": impact} if impact else {}),
