@@ -5,13 +5,21 @@ finds; the schedule only says how soon.
 """
 
 import ctypes
+import logging
 import os
 import signal
 import sys
 
 from celery import Celery
 from celery.schedules import crontab
-from celery.signals import heartbeat_sent, worker_process_init
+from celery.signals import (
+    beat_init,
+    heartbeat_sent,
+    setup_logging,
+    worker_init,
+    worker_process_init,
+)
+from django.core.exceptions import ImproperlyConfigured
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "posdoctor.settings")
 
@@ -35,6 +43,29 @@ app.conf.beat_schedule = {
         "options": {"expires": 3600},
     },
 }
+
+
+@worker_init.connect
+@beat_init.connect
+def refuse_unsafe_settings(**_sender: object) -> None:
+    """Ends a process that would run on a weak secret."""
+    from posdoctor.core import checks  # noqa: PLC0415 - needs the loaded settings
+
+    try:
+        checks.refuse_unsafe_settings()
+    except ImproperlyConfigured as error:
+        # Celery logs what a receiver raises and goes on; an exit it lets through.
+        sys.exit(str(error))
+
+
+@setup_logging.connect
+def keep_our_logs(loglevel: int | str | None = None, **_sender: object) -> None:
+    """Leaves logging to the settings, whose handler masks card data.
+
+    SECURITY: without a receiver Celery puts a handler of its own in its place.
+    """
+    if loglevel:
+        logging.getLogger("celery").setLevel(loglevel)
 
 
 @heartbeat_sent.connect

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.db.utils import OperationalError
 
@@ -77,6 +78,16 @@ def chinese_is_searchable(
     if version < 180000:
         found.append(Error("PostgreSQL 18 or newer is needed.", id="posdoctor.E005"))
     return found
+
+
+def refuse_unsafe_settings() -> None:
+    """Raises ImproperlyConfigured for a weak secret or unnamed hosts.
+
+    SECURITY: Django runs checks before its own commands only; a web server and the queue's
+    processes call this themselves.
+    """
+    for found in (*secret_is_strong(), *hosts_are_named()):
+        raise ImproperlyConfigured(f"{found.msg} {found.hint}")
 
 
 def _is_weak(secret: str) -> bool:
