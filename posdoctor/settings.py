@@ -60,6 +60,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "posdoctor.core.language.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "posdoctor.core.request_guard.RequestGuardMiddleware",  # the token check reads the form
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",

@@ -1,6 +1,8 @@
 """Limits on tries at public doors, counted in PostgreSQL so that no restart forgives them."""
 
 import hashlib
+import ipaddress
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -80,8 +82,25 @@ def address_of(request: HttpRequest) -> str:
     if settings.TRUSTED_PROXIES:
         hops = request.headers.get("X-Forwarded-For", "").split(",")
         if len(hops) >= settings.TRUSTED_PROXIES:
-            return hops[-settings.TRUSTED_PROXIES].strip()
-    return str(request.META.get("REMOTE_ADDR", ""))
+            return _network_of(hops[-settings.TRUSTED_PROXIES].strip())
+    return _network_of(str(request.META.get("REMOTE_ADDR", "")))
+
+
+def _network_of(address: str) -> str:
+    """An IPv4 address, or the /64 of an IPv6 one: who has one has all of them.
+
+    Some proxies add the caller's port, which is another one at each try.
+    """
+    bare = re.sub(r"^\[(.+)\](?::\d+)?$|^([\d.]+):\d+$", r"\1\2", address)
+    try:
+        known = ipaddress.ip_address(bare)
+    except ValueError:
+        return address
+    if isinstance(known, ipaddress.IPv4Address):
+        return str(known)
+    if known.ipv4_mapped:
+        return str(known.ipv4_mapped)
+    return str(ipaddress.ip_network((int(known), 64), strict=False).network_address)
 
 
 def _key(door: Door, who: str) -> str:

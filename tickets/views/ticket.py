@@ -19,12 +19,14 @@ from posdoctor.accounts.policies import require
 from posdoctor.core import clock
 from posdoctor.core.errors import IllegalMoveError
 from posdoctor.core.htmx import render_page
+from posdoctor.core.request_guard import takes_bodies_up_to
 from tickets import actions
 from tickets.filters import QueueFilter
 from tickets.forms.composer import MessageForm, NoteForm, ReplyForm
 from tickets.lifecycle import TicketStatus
 from tickets.models import Message, Ticket
 from tickets.views.desk import actor_of, is_fragment, say, staff_page, zone_of
+from tickets.views.files import MAX_REQUEST_BYTES
 from tickets.views.ticket_page import DEEDS, Deed, Reader, Shown, around_of, context_of, preview_of
 
 PAGE, FRAGMENT = "tickets/desk/ticket.html", "tickets/desk/_answer.html"
@@ -43,6 +45,7 @@ def page(request: HttpRequest, ref: str) -> HttpResponse:
     return _shown(request, ticket)
 
 
+@takes_bodies_up_to(MAX_REQUEST_BYTES)
 @require_POST
 @staff_page
 def reply(request: HttpRequest, ref: str) -> HttpResponse:
@@ -50,6 +53,7 @@ def reply(request: HttpRequest, ref: str) -> HttpResponse:
     return _speak(request, ref, ReplyForm, actions.reply, gettext_lazy("Sent to the merchant"))
 
 
+@takes_bodies_up_to(MAX_REQUEST_BYTES)
 @require_POST
 @staff_page
 def note(request: HttpRequest, ref: str) -> HttpResponse:
