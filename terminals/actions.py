@@ -19,8 +19,9 @@ from terminals.models import Terminal, TerminalEvent, TerminalModel, sticker_cod
 BY_HAND = "by_hand"
 FIRST_STATES = (TerminalState.IN_STOCK, TerminalState.ACTIVE)
 IN_USE = frozenset({TerminalState.ACTIVE, TerminalState.STOPPED})
-# Typed freely. Serials and SIM card numbers have a shape of their own: a mask would ruin them.
-_TYPED = ("counter", "firmware", "app_version", "sim_operator")
+# Typed freely, with the length of the column: a mask may lengthen a text. Serials and SIM card
+# numbers have a shape of their own: a mask would ruin them.
+_TYPED = {"counter": 60, "firmware": 60, "app_version": 30, "sim_operator": 40}
 
 
 class SerialTakenError(DomainError):
@@ -253,9 +254,8 @@ def _edit_numbers(terminal: Terminal, numbers: Mapping[str, str]) -> dict[str, l
 
 def _masked(values: Mapping[str, Any]) -> dict[str, Any]:
     """Without card data, before the history copies them."""
-    typed = {name: scrub(values[name]) for name in _TYPED if values.get(name)}
-    columns = {name: Terminal._meta.get_field(name).max_length for name in typed}
-    return {**values, **{name: text[: columns[name]] for name, text in typed.items()}}
+    typed = {name: values[name] for name in _TYPED if values.get(name)}
+    return {**values, **{name: scrub(text)[: _TYPED[name]] for name, text in typed.items()}}
 
 
 def _plain(value: Any) -> str:

@@ -569,6 +569,15 @@ def test_the_record_shows_the_stores_name_and_keeps_it(desk: Persona, terminal: 
     assert kinds(terminal) == []
 
 
+def test_a_card_number_typed_into_a_new_record_is_masked(desk: Persona, store: Store):
+    card = "6222021234567890128"
+    data = new_record(store, counter=f"卡 {card}", firmware=card)
+    assert desk.client.post(NEW, data).status_code == 302
+    added = Terminal.objects.get()
+    assert card not in added.counter + added.firmware
+    assert added.firmware.startswith("622202")
+
+
 def test_only_the_desk_adds_a_terminal(desk: Persona, merchant: Persona, field: Persona):
     assert merchant.user is not None
     owner = Actor(role=Role.MERCHANT, user_id=merchant.user.pk)
