@@ -39,6 +39,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "actor": actor,
         "may": May(actor),
         "seat": seat,
+        "user_ref": user.ref if isinstance(user, User) else "",
         "provider": seat.provider if seat else None,
         "theme": user.theme if isinstance(user, User) else "",
         "has_shortcuts": user.has_shortcuts if isinstance(user, User) else False,

@@ -89,7 +89,7 @@ class SeatForm(PlainForm):
 
     def __init__(self, *args: Any, teams: list[Team], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["teams"].choices = [(team.ref, team.name) for team in teams]  # type: ignore[attr-defined]
+        self.fields["teams"].choices = [(team.ref, team.label) for team in teams]  # type: ignore[attr-defined]
         if not teams:
             del self.fields["teams"]
 

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from posdoctor.accounts.querysets import (
@@ -43,6 +44,16 @@ class Provider(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def label(self) -> str:
+        """The name in the reader's language, as far as there is one."""
+        return _in_reader_language(self.name, self.name_en)
+
+
+def _in_reader_language(name: str, name_en: str) -> str:
+    chinese = (get_language() or "zh").startswith("zh")
+    return name if chinese else name_en or name
 
 
 class UserManager(BaseUserManager["User"]):
@@ -116,6 +127,11 @@ class Team(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def label(self) -> str:
+        """The name in the reader's language, as far as there is one."""
+        return _in_reader_language(self.name, self.name_en)
 
 
 class Seat(models.Model):

@@ -237,7 +237,7 @@ def new_provider(request: ActorRequest) -> HttpResponse:
             _explain(form, error, field="slug" if taken else "administrator_email")
         else:
             text = _("%(name)s is set up; the administrator gets a mail")
-            messages.success(request, text % {"name": provider.name})
+            messages.success(request, text % {"name": provider.label})
             return redirect("accounts:providers")
     return render(request, "accounts/new_provider.html", {"form": form}, status=_status(form))
 

@@ -24,6 +24,8 @@ from tickets.models import Ticket
 REASON_LENGTH = 300
 WORDS_LENGTH = 4000
 TOP_CAUSES = 3
+# SECURITY: a year that the database knows and Python does not would break every list.
+LAST_REMINDER = timedelta(days=366)
 # The first hour of the working day, for "tomorrow morning".
 MORNING = time(9)
 REMINDERS = {
@@ -90,7 +92,7 @@ class AssignForm(DeedForm):
         self._teams = {team.ref: team.pk for team in self.around.teams}
         people = [(s.user.ref, f"{s.user.name} · {s.role_label}") for s in self.around.seats]
         _choices(self, "person", [nobody, *people])
-        teams = [(team.ref, _team_name(team)) for team in self.around.teams]
+        teams = [(team.ref, team.label) for team in self.around.teams]
         _choices(self, "team", [("", pgettext("team", "None")), *teams])
         self.initial["person"] = ticket.assignee.ref if ticket.assignee else ""
         self.initial["team"] = ticket.team.ref if ticket.team else ""
@@ -142,6 +144,8 @@ class WaitForm(DeedForm):
                 self.add_error("remind_at", _("Enter the time of the reminder"))
             elif moment <= self.around.now:
                 self.add_error("remind_at", _("Choose a time in the future"))
+            elif moment > self.around.now + LAST_REMINDER:
+                self.add_error("remind_at", _("Choose a time within a year"))
         return cleaned
 
     def arguments(self) -> dict[str, Any]:
@@ -368,10 +372,6 @@ def cause_choices(flow: Flow | None, likely: Sequence[str]) -> list[tuple[str, s
     named = [(fault.id, fault.text.get(language)) for fault in flow.faults]
     words = {**dict(named), OTHER: _("Another cause")}
     return [(fault, words[fault]) for fault in [*top, *rest, OTHER]]
-
-
-def _team_name(team: Team) -> str:
-    return str(team.name_en if reader_language() == "en" and team.name_en else team.name)
 
 
 def _choices(form: forms.Form, name: str, choices: list[tuple[str, str]]) -> None:

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from django.utils.translation import get_language, ngettext, pgettext
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext, pgettext
 
-from posdoctor.accounts.models import Team
 from tickets.lifecycle import FixedBy, TicketStatus
 from tickets.models import Ticket
 
@@ -90,10 +89,5 @@ def _who(ticket: Ticket) -> str:
     if ticket.assignee:
         return _("%(name)s is working on it") % {"name": ticket.assignee.name}
     if ticket.team:
-        return _("%(name)s is working on it") % {"name": _team_name(ticket.team)}
+        return _("%(name)s is working on it") % {"name": ticket.team.label}
     return _("Our support has it and is arranging who takes it")
-
-
-def _team_name(team: Team) -> str:
-    chinese = (get_language() or "").startswith("zh")
-    return str(team.name if chinese or not team.name_en else team.name_en)
