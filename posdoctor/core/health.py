@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -98,7 +98,7 @@ def _database_state() -> tuple[bool | None, float | None]:
                 [TICKER],
             )
             row = cursor.fetchone()
-    except DatabaseError as error:
+    except Error as error:  # a lost connection is an InterfaceError, which is no DatabaseError
         logger.warning("readyz: the database does not answer: %s", type(error).__name__)
         return None, None
     return True, float(row[0]) if row else None

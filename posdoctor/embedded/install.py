@@ -102,7 +102,9 @@ def _build_venv() -> None:
 
     That is quicker, and works on Debian, where ensurepip is a package of its own.
     """
-    shutil.rmtree(VENV, ignore_errors=True)
+    if VENV.exists():
+        _say("This .venv was made by another Python or in another place; building it anew")
+        shutil.rmtree(VENV, ignore_errors=True)
     options = ["--without-pip"] if _has("pip") else []
     made = subprocess.run(
         [sys.executable, "-m", "venv", *options, VENV], capture_output=True, text=True, check=False

@@ -126,9 +126,12 @@ def get(port: int, path: str, **headers: str) -> tuple[int, str]:
 def readyz(port: int) -> tuple[int, dict[str, Any]]:
     try:
         status, body = get(port, "/readyz")
-        return status, json.loads(body)
     except (OSError, http.client.HTTPException):
         return 0, {}
+    try:
+        return status, json.loads(body)
+    except ValueError:
+        pytest.fail(f"/readyz says {status}: {body}")
 
 
 def wait_until_complete(port: int, program: Program) -> dict[str, Any]:
