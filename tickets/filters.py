@@ -170,9 +170,10 @@ _BOUNDED = frozenset(
 def _plain(text: str, length: int) -> str:
     """Typed text as one line that the database takes.
 
-    SECURITY: it may hold a card number, which is masked before anything shows it.
+    SECURITY: it may hold a card number, which is masked before anything shows it,
+    and before it is cut: the rest of a card would look like no card.
     """
-    return scrub(" ".join(text.replace("\x00", "").split())[:length])
+    return scrub(" ".join(text.replace("\x00", "").split()))[:length]
 
 
 def _whole(text: str) -> int:

@@ -8,6 +8,7 @@ import io
 import json
 import re
 import struct
+import threading
 import unicodedata
 import zlib
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ _TEXT_EXTENSIONS = {
     ".csv": "text/csv",
     ".json": "application/json",
 }
+# SECURITY: 200 kB can hold a picture that takes 500 MB to decode. One at a time in a process,
+# or a handful of requests would end them all.
+_ONE_PICTURE = threading.Lock()
 # What decoders of hostile files raise, Pillow's own errors being OSError and ValueError.
 _BROKEN = (
     OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, AttributeError,
@@ -104,6 +108,11 @@ def safe_name(name: str, extension: str) -> str:
 def _image(name: str, data: bytes, wanted: str) -> CleanFile:
     if len(data) > MAX_IMAGE_BYTES:
         raise RejectedUpload("too_large")
+    with _ONE_PICTURE:
+        return _painted_anew(name, data, wanted)
+
+
+def _painted_anew(name: str, data: bytes, wanted: str) -> CleanFile:
     try:
         picture = _decoded_picture(data, wanted)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

@@ -95,3 +95,13 @@ def test_a_name_that_masking_lengthens_is_kept(terminal: Terminal, anonymous: Pe
     form = {"contact_phone": "13800005521", "contact_name": name, "note": "", "impact": "some"}
     assert anonymous.client.post(url, form).status_code == 303
     assert "123" not in ReportDraft.objects.get().contact_name
+
+
+@pytest.mark.parametrize("path", ["/desk/search", "/desk/q/all/", "/desk/new"])
+@pytest.mark.parametrize("length", [66, 70])
+def test_a_search_that_is_cut_shows_no_part_of_a_card(
+    desk: Persona, path: str, length: int
+) -> None:
+    page = desk.client.get(path, {"q": f"{'z' * length}{CARD}"})
+    assert page.status_code == 200
+    assert GIVEN_AWAY[:10] not in page.content.decode()

@@ -25,7 +25,7 @@ REASON_LENGTH = 300
 WORDS_LENGTH = 4000
 TOP_CAUSES = 3
 # SECURITY: a year that the database knows and Python does not would break every list.
-LAST_REMINDER = timedelta(days=366)
+LAST_YEAR = 2099
 # The first hour of the working day, for "tomorrow morning".
 MORNING = time(9)
 REMINDERS = {
@@ -144,8 +144,8 @@ class WaitForm(DeedForm):
                 self.add_error("remind_at", _("Enter the time of the reminder"))
             elif moment <= self.around.now:
                 self.add_error("remind_at", _("Choose a time in the future"))
-            elif moment > self.around.now + LAST_REMINDER:
-                self.add_error("remind_at", _("Choose a time within a year"))
+            elif moment.year > LAST_YEAR:
+                self.add_error("remind_at", _("Choose an earlier year"))
         return cleaned
 
     def arguments(self) -> dict[str, Any]:

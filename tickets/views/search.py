@@ -50,7 +50,7 @@ def page(request: HttpRequest) -> HttpResponse:
 
 def cleaned(typed: str) -> str:
     """What was typed without card data, at a length that a search can bear."""
-    return scrub(" ".join(typed.replace("\x00", "").split())[:TYPED_LENGTH])
+    return scrub(" ".join(typed.replace("\x00", "").split()))[:TYPED_LENGTH]
 
 
 def ticket_named(actor: Actor, typed: str) -> str | None:
