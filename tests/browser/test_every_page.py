@@ -76,7 +76,7 @@ def check_language(page: Page, url: str, language: str) -> None:
         for line in words.splitlines()
         if re.search(r"[\u4e00-\u9fff]", line)
         and not re.search(
-            r"老王川菜馆|王建国|周敏|收银台|成华区|蜀汇支付|中午客人多|刷卡提示|一线支持|请您再试",
+            r"老王川菜馆|王建国|周敏|收银台|成华区|蜀汇支付|中午客人多|刷卡提示|一线支持|请您再试|简体中文",
             line,
         )
     ]
