@@ -168,7 +168,7 @@ class TerminalForm(PlainForm):
         return self._models[self.cleaned_data["model"]]
 
     def clean_store(self) -> Store | None:
-        """The one store that fits what was typed, or the picked one of several."""
+        """The one store that fits what was typed; of several, `clean_store_pick` takes one."""
         typed = unicodedata.normalize("NFKC", self.cleaned_data["store"]).strip()
         if not typed:
             return None
@@ -185,7 +185,19 @@ class TerminalForm(PlainForm):
             return found
         return self._store_of_words(typed)
 
-    def _store_of_words(self, typed: str) -> Store:
+    def clean_store_pick(self) -> str:
+        """Reference of the picked store, which becomes the store; empty where none is asked."""
+        if not self._picks:
+            return ""
+        ref = str(self.cleaned_data["store_pick"])
+        field = self.fields["store_pick"]
+        chosen = next((store for store in self._picks if store.ref == ref), None)
+        if chosen is None:  # picked for other words than those that are typed now
+            raise ValidationError(field.error_messages["required"], code="required")
+        self.cleaned_data["store"] = chosen
+        return ref
+
+    def _store_of_words(self, typed: str) -> Store | None:
         fitting = list(self._stores.matching(typed).order_by("name", "pk")[: MAX_PICKS + 1])
         if not fitting:
             raise ValidationError(
@@ -195,18 +207,15 @@ class TerminalForm(PlainForm):
         if len(fitting) == 1 or len(named) == 1:
             return (named or fitting)[0]
         self._picks = fitting[:MAX_PICKS]
-        choices = [(store.ref, store_label(store)) for store in self._picks]
-        self.fields["store_pick"].widget.choices = choices
-        picked = self.data.get(self.add_prefix("store_pick"))
-        for store in self._picks:
-            if store.ref == picked:
-                return store
-        if len(fitting) > MAX_PICKS:
-            raise ValidationError(
-                _("Many stores fit, the first ones are below. Choose one or type more."),
-                code="store",
-            )
-        raise ValidationError(_("Several stores fit. Choose one below."), code="store")
+        pick = self.fields["store_pick"]
+        pick.widget.choices = [(store.ref, store_label(store)) for store in self._picks]
+        pick.required = True
+        pick.error_messages["required"] = (
+            _("Several stores fit. Choose one.")
+            if len(fitting) <= MAX_PICKS
+            else _("Many stores fit, these are the first. Choose one, or type more of its name.")
+        )
+        return None
 
     def clean_number_card(self) -> str:
         """Eight letters or digits, or nothing."""
@@ -265,6 +274,12 @@ class NewTerminalForm(TerminalForm):
         choices=[(state.value, state.label) for state in FIRST_STATES],
         widget=forms.RadioSelect,
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        models = self.fields["model"].choices  # type: ignore[attr-defined]
+        # A first model would be taken for a known one.
+        self.fields["model"].choices = [("", "–"), *models]  # type: ignore[attr-defined]
 
 
 def store_label(store: Store) -> str:

@@ -534,6 +534,7 @@ def test_a_store_is_found_by_its_words_and_picked_where_several_fit(desk: Person
     for one in (first, second):
         assert f'value="{one.ref}"' in several.text
     assert 'value="蜀香"' in several.text
+    assert not several.context["form"]["store_pick"].is_optional
     wrong = desk.client.post(NEW, {**data, "store_pick": second.ref, "number_card": "1"})
     picked = wrong.context["form"]["store_pick"]
     assert wrong.status_code == 422
@@ -543,6 +544,17 @@ def test_a_store_is_found_by_its_words_and_picked_where_several_fit(desk: Person
     ]
     assert desk.client.post(NEW, {**data, "store_pick": second.ref}).status_code == 302
     assert Terminal.objects.get(serial="PICKED").store == second
+
+
+def test_of_many_fitting_stores_the_first_are_offered(desk: Persona, store: Store):
+    shop = make_merchant(store.provider, name="连锁")
+    for n in range(12):
+        make_store(merchant=shop, name=f"连锁{n:02d}店")
+    page = desk.client.post(NEW + "?lang=en", new_record(None, store="连锁"))
+    assert page.text.count("Many stores fit") == 2
+    assert len(list(page.context["form"]["store_pick"])) == 10
+    exact = desk.client.post(NEW, new_record(None, store="连锁07店"))
+    assert exact.status_code == 302
 
 
 def test_a_pick_that_does_not_fit_the_words_is_no_choice(
