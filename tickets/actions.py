@@ -71,11 +71,15 @@ def save_draft(
 ) -> ReportDraft:
     """Keeps what a merchant typed so far; `fields` are columns of ReportDraft.
 
-    Locks the run. Raises TooManyFilesError (the words are kept by the caller), NotAllowedError;
-    a hidden run is DoesNotExist.
+    Locks the run. Raises TooManyFilesError (the words are kept by the caller), NotAllowedError,
+    IllegalMoveError once the report is filed; a hidden run is DoesNotExist.
     """
     run = DiagnosisRun.objects.visible_to(actor).lock(run_id)
     require(actor, Permission.TICKET_REPORT)
+    filed = Ticket.objects.filter(run=run).first()
+    if filed:
+        # A slow upload that the report overtook: nobody would ever read or clear this draft.
+        raise IllegalMoveError(filed.status, "drafted")
     draft, _ = ReportDraft.objects.update_or_create(
         run=run,
         defaults={**fields, "provider_id": run.provider_id, "updated_at": now},

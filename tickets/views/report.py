@@ -19,6 +19,7 @@ from merchants.models import Contact
 from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.roles import Role
 from posdoctor.core import browser, clock, doors
+from posdoctor.core.errors import IllegalMoveError
 from terminals.models import Terminal
 from tickets import access, actions
 from tickets.forms.files import sort_files
@@ -64,7 +65,10 @@ def form(request: HttpRequest, terminal: Terminal) -> HttpResponse:
         return _form_page(request, terminal, run, shown)
     run, cookie = _run_for(request, terminal, run)
     sent = ReportForm(request.POST, request.FILES, machines=machines)
-    _keep(request, run, sent)
+    try:
+        _keep(request, run, sent)
+    except IllegalMoveError:  # filed by another tab meanwhile
+        return _see_other(_address("tickets:report", terminal, run))
     if sent.errors:
         response = _form_page(request, terminal, run, sent, status=422)
     else:
