@@ -127,6 +127,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_TASK_SOFT_TIME_LIMIT = 60
 CELERY_TASK_TIME_LIMIT = 120
 # What the ticker process runs every five seconds, each called with `now`.
@@ -188,6 +189,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 # SECURITY: outside the web root; only tickets.views.attachment serves from here.
 MEDIA_ROOT = Path(env.text("MEDIA_ROOT", str(BASE_DIR / ".media")))
 WHITENOISE_USE_FINDERS = LOCAL
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 WHITENOISE_AUTOREFRESH = DEBUG
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
