@@ -156,7 +156,9 @@ def test_desk_pages(open_browser, full_ticket, shop, sign_in, language, viewport
         "/desk/", "/desk/q/all/", "/desk/q/unassigned/", f"/desk/t/{full_ticket.ref}/",
         f"/desk/t/{full_ticket.ref}/print", "/desk/new", f"/desk/new/{shop.ref}/",
         "/desk/search?q=3318", "/desk/search?q=zzzz", "/desk/terminals/",
-        f"/desk/terminals/{shop.ref}/", "/desk/merchants/",
+        f"/desk/terminals/{shop.ref}/", "/desk/terminals/new", f"/desk/terminals/{shop.ref}/edit",
+        "/desk/merchants/", "/desk/merchants/new",
+        f"/desk/merchants/{full_ticket.merchant.ref}/stores/new",
         f"/desk/merchants/{full_ticket.merchant.ref}/", "/desk/me/", "/settings/users/",
         "/settings/users/new", f"/settings/users/{person.ref}/", "/settings/teams/", "/ui/",
     ]  # fmt: skip
