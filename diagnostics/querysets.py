@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 from django.db import models
 
 from diagnostics.engine import Attributes
-from merchants.querysets import merchant_ids_of
+from merchants.querysets import MerchantRows
 from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.roles import Role
 
@@ -30,20 +30,16 @@ class FlowVersionQuerySet(models.QuerySet["FlowVersion"]):
         return [version for version in versions if attributes.may_satisfy(version.flow.requires)]
 
 
-class DiagnosisRunQuerySet(models.QuerySet["DiagnosisRun"]):
+class DiagnosisRunQuerySet(MerchantRows["DiagnosisRun"]):
     """Walks through flows."""
 
+    merchant_path = "terminal__store__merchant_id"
+
     def visible_to(self, actor: Actor) -> Self:
-        """Staff: own provider. Merchant: own terminals. Reporter: the run it proved."""
-        if actor.is_staff:
-            return self.filter(provider_id=actor.provider_id)
-        if actor.role == Role.MERCHANT:
-            return self.filter(terminal__store__merchant_id__in=merchant_ids_of(actor))
+        """As rows of a merchant. Reporter: the run it proved."""
         if actor.role == Role.REPORTER and actor.run_id is not None:
             return self.filter(pk=actor.run_id, provider_id=actor.provider_id)
-        if actor.is_system:
-            return self.filter(provider_id=actor.provider_id) if actor.provider_id else self
-        return self.none()
+        return super().visible_to(actor)
 
     def of_browser(self, browser_key: str) -> Self:
         """Walks begun in the browser with this key; the newest first. Empty key: none."""

@@ -1,6 +1,6 @@
 """Sets of merchants, stores and contacts, each bounded by who asks."""
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 from django.db import models
 from django.db.models import F, Q
@@ -28,18 +28,32 @@ def merchant_ids_of(actor: Actor) -> "models.QuerySet[Merchant, int]":
     return mine.values_list("pk", flat=True)
 
 
-class MerchantQuerySet(models.QuerySet["Merchant"]):
-    """Shops as contract partners."""
+_Row = TypeVar("_Row", bound=models.Model)
+
+
+class MerchantRows(models.QuerySet[_Row]):
+    """Rows of a provider that hang on a merchant: the base of every such set.
+
+    `merchant_path` leads from the row to the merchant's id.
+    """
+
+    merchant_path: ClassVar[str] = "merchant_id"
 
     def visible_to(self, actor: Actor) -> Self:
-        """Staff: own provider. Merchant: memberships. Everyone else: nothing."""
+        """Staff: own provider. Merchant: memberships. System: explicit. Everyone else: nothing."""
         if actor.is_staff:
             return self.filter(provider_id=actor.provider_id)
         if actor.role == Role.MERCHANT:
-            return self.filter(pk__in=merchant_ids_of(actor))
+            return self.filter(**{f"{self.merchant_path}__in": merchant_ids_of(actor)})
         if actor.is_system:
             return self.filter(provider_id=actor.provider_id) if actor.provider_id else self
         return self.none()
+
+
+class MerchantQuerySet(MerchantRows["Merchant"]):
+    """Shops as contract partners."""
+
+    merchant_path = "pk"
 
     def named_like(self, text: str) -> Self:
         """Merchants whose name holds all words and Chinese pairs of `text`, by the index."""
@@ -55,18 +69,8 @@ class MerchantQuerySet(models.QuerySet["Merchant"]):
         return self.annotate(store_count=models.Count("stores")).order_by("name", "pk")
 
 
-class StoreQuerySet(models.QuerySet["Store"]):
+class StoreQuerySet(MerchantRows["Store"]):
     """Places of business."""
-
-    def visible_to(self, actor: Actor) -> Self:
-        """Like the merchants they belong to."""
-        if actor.is_staff:
-            return self.filter(provider_id=actor.provider_id)
-        if actor.role == Role.MERCHANT:
-            return self.filter(merchant_id__in=merchant_ids_of(actor))
-        if actor.is_system:
-            return self.filter(provider_id=actor.provider_id) if actor.provider_id else self
-        return self.none()
 
     def matching(self, text: str) -> Self:
         """Stores where each word of `text` is in the name, address or area, or in the merchant's
@@ -84,18 +88,8 @@ class StoreQuerySet(models.QuerySet["Store"]):
         return found
 
 
-class ContactQuerySet(models.QuerySet["Contact"]):
+class ContactQuerySet(MerchantRows["Contact"]):
     """People of a merchant."""
-
-    def visible_to(self, actor: Actor) -> Self:
-        """Like the merchants they belong to."""
-        if actor.is_staff:
-            return self.filter(provider_id=actor.provider_id)
-        if actor.role == Role.MERCHANT:
-            return self.filter(merchant_id__in=merchant_ids_of(actor))
-        if actor.is_system:
-            return self.filter(provider_id=actor.provider_id) if actor.provider_id else self
-        return self.none()
 
     def for_store(self, store_id: int) -> Self:
         """Whom to call about this store, its own people before the merchant's."""

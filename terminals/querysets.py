@@ -2,11 +2,10 @@
 
 from typing import TYPE_CHECKING, Self
 
-from django.db import models
 from django.db.models import Q
 
 from merchants.models import Contact
-from merchants.querysets import merchant_ids_of
+from merchants.querysets import MerchantRows
 from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.roles import Role
 from terminals.lifecycle import TerminalState
@@ -15,20 +14,19 @@ if TYPE_CHECKING:
     from terminals.models import Terminal
 
 
-class TerminalQuerySet(models.QuerySet["Terminal"]):
+class TerminalQuerySet(MerchantRows["Terminal"]):
     """Machines."""
 
+    merchant_path = "store__merchant_id"
+
     def visible_to(self, actor: Actor) -> Self:
-        """Staff: own provider. Field: terminals of the jobs given to them (by URL of the
-        ticket's panel, so nothing here). Merchant: memberships. Reporter: by sticker only.
+        """As rows of a merchant. Field: terminals of the jobs given to them, through the
+        relation that tickets declare. Reporter: by sticker only.
         """
-        if actor.is_staff:
-            return self.filter(provider_id=actor.provider_id)
-        if actor.role == Role.MERCHANT:
-            return self.filter(store__merchant_id__in=merchant_ids_of(actor))
-        if actor.is_system:
-            return self.filter(provider_id=actor.provider_id) if actor.provider_id else self
-        return self.none()
+        if actor.role == Role.FIELD and actor.user_id is not None:
+            jobs = self.model._default_manager.filter(tickets__assignee_id=actor.user_id)  # noqa: SLF001 - Django's documented name
+            return self.filter(provider_id=actor.provider_id, pk__in=jobs.values("pk"))
+        return super().visible_to(actor)
 
     def by_sticker(self, code: str) -> Self:
         """The machine behind a sticker: what a passer-by may open. `code` is clean."""

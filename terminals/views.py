@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods
 
 from merchants.models import Merchant, Store
-from posdoctor.accounts.access import for_staff
+from posdoctor.accounts.access import for_seats, for_staff
 from posdoctor.accounts.middleware import ActorRequest
 from posdoctor.accounts.policies import Permission, require
 from posdoctor.core import clock
@@ -105,7 +105,7 @@ def of_merchant(request: ActorRequest, merchant_ref: str) -> HttpResponse:
     )
 
 
-@for_staff
+@for_seats
 @require_GET
 def page(request: ActorRequest, ref: str) -> HttpResponse:
     """One terminal: state first, then facts, sticker, history and its tickets."""
@@ -158,7 +158,7 @@ def edit(request: ActorRequest, ref: str) -> HttpResponse:
     return render(request, "terminals/edit.html", context, status=_status(form))
 
 
-@for_staff
+@for_seats
 @GET_OR_POST
 def stop(request: ActorRequest, ref: str) -> HttpResponse:
     """Asks for the reason, then takes the terminal out of use."""

@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.db.models.functions import Coalesce
 
 from merchants.models import Contact, Merchant
-from merchants.querysets import merchant_ids_of
+from merchants.querysets import MerchantRows
 from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.roles import Role
 from terminals.models import Terminal
@@ -46,24 +46,16 @@ def _count_of(model: str, column: str, of: str) -> Coalesce:
     return Coalesce(models.Subquery(rows), 0)
 
 
-class TicketQuerySet(models.QuerySet["Ticket"]):
+class TicketQuerySet(MerchantRows["Ticket"]):
     """Reports and the work on them."""
 
     def visible_to(self, actor: Actor) -> Self:
-        """Staff: own provider. Field: own jobs. Merchant: memberships. Reporter: the one
-        ticket it proved. System: explicit. Everyone else: nothing.
-        """
-        if actor.is_staff:
-            return self.filter(provider_id=actor.provider_id)
-        if actor.role == Role.FIELD and actor.provider_id:
+        """As rows of a merchant. Field: own jobs. Reporter: the one ticket it proved."""
+        if actor.role == Role.FIELD and actor.user_id is not None:
             return self.filter(provider_id=actor.provider_id, assignee_id=actor.user_id)
-        if actor.role == Role.MERCHANT:
-            return self.filter(merchant_id__in=merchant_ids_of(actor))
         if actor.role == Role.REPORTER and actor.ticket_id is not None:
             return self.filter(pk=actor.ticket_id, provider_id=actor.provider_id)
-        if actor.is_system:
-            return self.filter(provider_id=actor.provider_id) if actor.provider_id else self
-        return self.none()
+        return super().visible_to(actor)
 
     def by_track_token(self, token: str) -> Self:
         """The ticket behind a status link; the view still asks for proof."""
