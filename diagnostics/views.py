@@ -184,6 +184,7 @@ def find(request: HttpRequest) -> HttpResponse:
     doors.knock(doors.FIND_BY_ADDRESS, doors.address_of(request), now=clock.now())
     if not form.is_valid():
         return render(request, "diagnostics/find.html", context, status=422)
+    doors.knock(doors.FIND_BY_PHONE, form.cleaned_data["phone"], now=clock.now())
     found = access.machines_of_shop(**form.cleaned_data)[:MAX_CHOICES]
     if len(found) == 1:
         return _see_other(reverse("diagnostics:start", args=[found[0].sticker_code]))

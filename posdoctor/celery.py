@@ -36,6 +36,12 @@ app.conf.beat_schedule = {
     # Mails are sent when they are queued; this sends what was queued while Redis was down and
     # repeats what failed. Without it those mails stay.
     "core.send_mail": {"task": "core.send_mail", "schedule": 20, "options": {"expires": 20}},
+    # Drops reports that were begun and never sent. Without it phones and photos pile up.
+    "tickets.purge_drafts": {
+        "task": "tickets.purge_drafts",
+        "schedule": crontab(hour="19", minute="45"),  # UTC
+        "options": {"expires": 3600},
+    },
     # Drops what nobody needs any more, at night in China. Without it tables grow.
     "core.purge": {
         "task": "core.purge",

@@ -34,6 +34,8 @@ from tickets.models import Attachment, Message, ReportDraft, Ticket, TicketEvent
 
 MAX_FILES = 5
 SWEEP_BATCH = 200
+PURGE_BATCH = 5_000
+KEEP_DRAFTS = timedelta(days=7)
 # The same words from the same person again so soon are a second tap, not a second message.
 REPEAT_WITHIN = timedelta(seconds=15)
 Then = Literal["keep", "wait"]
@@ -548,6 +550,22 @@ def sweep(now: datetime) -> None:
     due = Ticket.objects.reminder_due(now).values_list("pk", flat=True)
     for ticket_id in due.order_by("remind_at")[:SWEEP_BATCH]:
         _remind(actor, ticket_id, now)
+
+
+def purge_drafts(now: datetime) -> int:
+    """Deletes drafts that nobody touched for a week, with their photos; returns how many."""
+    stale = ReportDraft.objects.filter(updated_at__lt=now - KEEP_DRAFTS)
+    gone = 0
+    for draft_id in stale.values_list("pk", flat=True)[:PURGE_BATCH]:
+        with transaction.atomic():
+            draft = stale.select_for_update(skip_locked=True).filter(pk=draft_id).first()
+            if draft is None:
+                continue  # typed on, or filed, a moment ago
+            for attachment in draft.attachments.filter(ticket__isnull=True):
+                _drop_file(attachment)
+            draft.delete()
+            gone += 1
+    return gone
 
 
 @transaction.atomic

@@ -33,8 +33,16 @@ def secret_is_strong(**_kwargs: Any) -> list[CheckMessage]:
 def hosts_are_named(**_kwargs: Any) -> list[CheckMessage]:
     """Production names its hosts and its public https address."""
     found: list[CheckMessage] = []
-    if settings.LOCAL or settings.DEBUG:
+    if settings.LOCAL:
         return found
+    if settings.DEBUG:
+        found.append(
+            Error(
+                "DEBUG shows source code to visitors.",
+                hint="Leave DEBUG unset, or set POSDOCTOR_LOCAL=true on a loopback installation.",
+                id="posdoctor.E006",
+            )
+        )
     if not settings.ALLOWED_HOSTS or "*" in settings.ALLOWED_HOSTS:
         found.append(
             Error(

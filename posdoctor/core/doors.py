@@ -26,6 +26,8 @@ class Door:
 # A person misreads a code twice; a machine tries thousands.
 UNKNOWN_CODE_BY_ADDRESS = Door("code-address", 30, timedelta(minutes=10))
 FIND_BY_ADDRESS = Door("find-address", 20, timedelta(minutes=10))
+# Many addresses together must not walk the 10,000 tails of one known phone.
+FIND_BY_PHONE = Door("find-phone", 20, timedelta(hours=1))
 # Four digits have 10,000 values: five tries an hour take a month on average.
 UNLOCK_BY_TICKET = Door("unlock-ticket", 5, timedelta(hours=1))
 UNLOCK_BY_ADDRESS = Door("unlock-address", 20, timedelta(hours=1))

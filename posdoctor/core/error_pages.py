@@ -5,7 +5,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from posdoctor.core.errors import IllegalMoveError, NotAllowedError, TooManyTriesError
+from posdoctor.core.errors import DomainError, IllegalMoveError, NotAllowedError, TooManyTriesError
 
 
 class DomainErrorMiddleware:
@@ -29,6 +29,9 @@ class DomainErrorMiddleware:
             return render(request, "403.html", status=403)
         if isinstance(error, IllegalMoveError):
             return render(request, "409.html", {"current": error.current}, status=409)
+        if isinstance(error, DomainError):
+            # A race that the form could not foresee: something it offered is gone meanwhile.
+            return render(request, "409.html", status=409)
         return None
 
 

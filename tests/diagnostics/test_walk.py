@@ -120,7 +120,7 @@ def test_a_provider_that_ended_has_no_machines(
     assert not DiagnosisRun.objects.exists()
 
 
-@pytest.mark.parametrize("code", ["ZZZZZZZZ", "short", "A2B3C4D5x", "%00%00", "A2B3C4D0", "'--"])
+@pytest.mark.parametrize("code", ["ZZZZZZZZ", "short", "A2B3C4D5x", "A2B3C4D0", "'--"])
 def test_an_unknown_code_leads_to_the_search(code: str, terminal: Terminal, anonymous: Persona):
     page = anonymous.client.get(f"/t/{code}")
     assert page.status_code == 404
