@@ -43,24 +43,24 @@ def phone(browser: Browser, base: str, code: str) -> None:
     shoot(page, "merchant-step")
 
 
-def desk(browser: Browser, base: str, email: str, password: str, *, dark: bool) -> None:
-    """Inbox and ticket."""
+def desk(browser: Browser, base: str, email: str, password: str, *, dark: bool) -> Page:
+    """The list of all tickets, signed in."""
     page = page_of(browser, DESK, dark=dark)
     page.goto(f"{base}/account/sign-in/")
     page.locator("input[name=login]").fill(email)
     page.locator("input[name=password]").fill(password)
     page.keyboard.press("Enter")
     page.wait_for_url("**/desk/**")
-    suffix = "-dark" if dark else ""
     page.goto(f"{base}/desk/q/all/")
     page.wait_for_load_state("networkidle")
-    shoot(page, f"desk-inbox{suffix}")
-    page.locator("[data-row] .ti").nth(1).click()
+    return page
+
+
+def open_first(page: Page, base: str) -> None:
+    """Goes on to the first ticket of the list."""
+    address = page.locator(".row .ti").first.get_attribute("href")
+    page.goto(base + (address or ""))
     page.wait_for_load_state("networkidle")
-    if "/desk/t/" not in page.url:
-        page.locator("a[href*='/desk/t/']").first.click()
-        page.wait_for_load_state("networkidle")
-    shoot(page, f"desk-ticket{suffix}")
 
 
 def main() -> None:
@@ -70,8 +70,11 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         phone(browser, base, code)
-        desk(browser, base, email, password, dark=False)
-        desk(browser, base, email, password, dark=True)
+        page = desk(browser, base, email, password, dark=True)
+        shoot(page, "desk-inbox-dark")
+        page = desk(browser, base, email, password, dark=False)
+        open_first(page, base)
+        shoot(page, "desk-ticket")
         browser.close()
 
 

@@ -585,3 +585,18 @@ def test_a_report_by_phone_speaks_the_shops_language(desk: Persona, terminal, wa
     terminal.store.contacts.update(language="en")
     walk("direct")
     assert DiagnosisRun.objects.get().language == "en"
+
+
+def test_a_stopped_terminal_says_why_in_words_and_never_an_id(terminal, desk):
+    run = make_run(
+        terminal, "no_power", state="stop_use",
+        outcome={"kind": "stop_use", "causes": [], "advice": "safety.battery_swollen"},
+    )  # fmt: skip
+    run.steps.create(
+        position=1, step_id="safety", answer_id="battery_swollen", answered_at=run.started_at
+    )
+    ticket = make_ticket(terminal, run=run, is_security=True)
+    Terminal.objects.filter(pk=terminal.pk).update(state="stopped", stopped_at=run.started_at)
+    page = desk.client.get(reverse("tickets:ticket", kwargs={"ref": ticket.ref})).content.decode()
+    assert run.advice in page
+    assert "safety.battery_swollen" not in page

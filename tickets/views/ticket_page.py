@@ -177,11 +177,10 @@ def evidence_of(run: DiagnosisRun | None) -> Evidence | None:
         tone, icon = _TONES[finding.is_bad]
         question, answer = finding.step.text.get(language), finding.answer.text.get(language)
         lines.append(EvidenceLine(question, answer, tone, icon))
-    advice = run.outcome.get("advice") or ""
     return Evidence(
         lines=lines,
         causes=[cause_words(cause, flow) for cause in likely_causes(run) if cause != OTHER],
-        advice=str(advice.get(language, "") if isinstance(advice, dict) else advice),
+        advice=run.advice,
         took=run.finished_at - run.started_at if run.finished_at else None,
         is_by_desk=not run.browser_key,
         screen_text=run.screen_text,
