@@ -15,6 +15,7 @@ from diagnostics import actions as checks
 from diagnostics.engine import Ask
 from diagnostics.models import DiagnosisRun, FlowVersion
 from posdoctor.core import clock
+from terminals.models import Terminal
 from tests.builders import (
     T0,
     make_contact,
