@@ -52,6 +52,6 @@ class FindForm(PlainForm):
         help_text=_("On the back or bottom of the machine, after SN"),
     )
     phone = PhoneField(
-        label=_("The shop's phone"),
+        label=_("The shop’s phone"),
         help_text=_("The number that our support knows"),
     )

@@ -97,7 +97,7 @@ class TerminalForm(PlainForm):
         label=_("Store"),
         max_length=280,  # of a label: two names and a reference
         required=False,
-        help_text=_("Part of its name or address, or of the merchant's name; or its reference"),
+        help_text=_("Part of its name or address, or of the merchant’s name; or its reference"),
         widget=StoreInput,
     )
     # Drawn only where several stores fit what was typed.

@@ -31,9 +31,9 @@ ENDED = frozenset({_S.RESOLVED, _S.CLOSED, _S.CANCELLED, _S.MERGED})
 
 MERCHANT_WORDS = {
     _S.NEW: pgettext_lazy("merchant status", "Received"),
-    _S.OPEN: pgettext_lazy("merchant status", "We're on it"),
+    _S.OPEN: pgettext_lazy("merchant status", "We’re on it"),
     _S.WAIT_MERCHANT: pgettext_lazy("merchant status", "Waiting for you"),
-    _S.WAIT_VENDOR: pgettext_lazy("merchant status", "We're on it, waiting for a supplier"),
+    _S.WAIT_VENDOR: pgettext_lazy("merchant status", "We’re on it, waiting for a supplier"),
     _S.DISPATCHED: pgettext_lazy("merchant status", "Engineer booked"),
     _S.ON_SITE: pgettext_lazy("merchant status", "Engineer on site"),
     _S.RESOLVED: pgettext_lazy("merchant status", "Fixed, please confirm"),

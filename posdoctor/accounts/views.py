@@ -8,7 +8,12 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import (
+    require_GET,
+    require_http_methods,
+    require_POST,
+    require_safe,
+)
 
 from posdoctor.accounts import actions
 from posdoctor.accounts.access import hidden_without
@@ -36,7 +41,7 @@ for_operators = hidden_without(Permission.PROVIDER_CREATE)
 
 
 @login_not_required
-@require_GET
+@require_safe
 def home(request: ActorRequest) -> HttpResponse:
     """Sends everybody where they work; passers-by get a page that says how to report."""
     if not isinstance(request.user, User):

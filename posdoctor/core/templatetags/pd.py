@@ -321,7 +321,7 @@ STATUS_LOOKS: Mapping[str, _Look] = {
         "b",
         "circle-dashed",
         pgettext_lazy("status", "In progress"),
-        pgettext_lazy("merchant status", "We're on it"),
+        pgettext_lazy("merchant status", "We’re on it"),
     ),
     "wait_merchant": _look(
         "y",
@@ -333,7 +333,7 @@ STATUS_LOOKS: Mapping[str, _Look] = {
         "",
         "circle-pause",
         pgettext_lazy("status", "Waiting on vendor"),
-        pgettext_lazy("merchant status", "We're on it, waiting for a supplier"),
+        pgettext_lazy("merchant status", "We’re on it, waiting for a supplier"),
     ),
     "dispatched": _look(
         "",
