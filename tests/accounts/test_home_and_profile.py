@@ -138,7 +138,7 @@ def test_profile_asks_for_sign_in(db):
 
 @pytest.mark.parametrize(
     ("path", "words"),
-    [("/help", "can't be scanned"), ("/privacy", "who sees it")],
+    [("/help", "can’t be scanned"), ("/privacy", "who sees it")],
 )
 def test_help_and_privacy_are_for_everybody_in_both_languages(
     anonymous: Persona, path: str, words: str

@@ -174,7 +174,7 @@ def test_it_leads_with_who_has_it(terminal: Terminal):
         (make_ticket(terminal), "Our support has it and is arranging who takes it"),
         (make_ticket(terminal, team=team), "Second line is working on it"),
         (make_ticket(terminal, status="open", team=team, assignee=person), "周敏 is working on it"),
-        (make_ticket(terminal, status="wait_vendor"), "We&#x27;re on it, waiting for a supplier"),
+        (make_ticket(terminal, status="wait_vendor"), "We’re on it, waiting for a supplier"),
         (
             make_ticket(terminal, status="dispatched", assignee=person),
             "Engineer 周敏 will come",
