@@ -127,7 +127,7 @@ def test_every_tenant_row_carries_its_provider(model: type[models.Model]):
 
 
 def test_only_moves_assign_a_ticket_status():
-    allowed = {"_move"}
+    allowed = {("parts.py", "move"), ("stories.py", "_move")}  # the second makes up a past
     found = []
     for path, tree in sources(below="tickets"):
         for function in ast.walk(tree):
@@ -138,7 +138,7 @@ def test_only_moves_assign_a_ticket_status():
                 for target in targets:
                     if isinstance(target, ast.Attribute) and target.attr == "status":
                         found.append((path.name, function.name))
-    assert {name for _path, name in found} <= allowed, found
+    assert set(found) == allowed
 
 
 def test_edges_ask_for_rows_only_through_visible_to():
@@ -171,7 +171,7 @@ def test_actions_know_neither_requests_nor_forms():
     web = ("django.http", "django.shortcuts", "django.forms")
     bad = []
     for path, tree in sources():
-        if path.name != "actions.py":
+        if path.name != "actions.py" and path.parent.name != "actions":
             continue
         for node in ast.walk(tree):
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
