@@ -159,7 +159,7 @@ class ContactForm(PlainForm):
         label=_("Name"), max_length=60, widget=forms.TextInput(attrs={"autocomplete": "off"})
     )
     phone = PhoneField(label=_("Phone"))
-    email = EmailField(label=_("E-mail address"), max_length=254, required=False)
+    email = EmailField(label=_("Email"), max_length=254, required=False)
     store = forms.ChoiceField(label=_("Store"), required=False)
     language = forms.ChoiceField(label=_("Language"), choices=OWN_NAMES)
     is_primary = forms.BooleanField(label=_("Call first"), required=False)

@@ -107,7 +107,7 @@ class InviteForm(SeatForm):
         "role": _("Choose a role"),
     }
 
-    email = EmailField(label=_("E-mail address"), max_length=254)
+    email = EmailField(label=_("Email"), max_length=254)
     name = forms.CharField(
         label=_("Name"), max_length=80, widget=forms.TextInput(attrs={"autocomplete": "off"})
     )
@@ -151,7 +151,7 @@ class ProviderForm(PlainForm):
     time_zone = forms.CharField(label=_("Time zone"), max_length=60, initial="Asia/Shanghai")
     administrator_name = forms.CharField(label=_("First administrator's name"), max_length=80)
     administrator_email = EmailField(
-        label=_("First administrator's e-mail address"), max_length=254
+        label=_("First administrator’s email"), max_length=254
     )
 
     def clean_slug(self) -> str:
