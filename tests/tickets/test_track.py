@@ -172,7 +172,8 @@ def test_it_leads_with_who_has_it(terminal: Terminal):
     person = make_seat(terminal.provider, user=make_user(name="周敏")).user
     cases = [
         (make_ticket(terminal), "Our support has it and is arranging who takes it"),
-        (make_ticket(terminal, team=team), "Second line is working on it"),
+        (make_ticket(terminal, team=team), "Our support has it and is arranging who takes it"),
+        (make_ticket(terminal, status="open", team=team), "Second line is working on it"),
         (make_ticket(terminal, status="open", team=team, assignee=person), "周敏 is working on it"),
         (make_ticket(terminal, status="wait_vendor"), "We’re on it, waiting for a supplier"),
         (

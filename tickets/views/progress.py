@@ -88,6 +88,6 @@ def _end(ticket: Ticket) -> Stage:
 def _who(ticket: Ticket) -> str:
     if ticket.assignee:
         return _("%(name)s is working on it") % {"name": ticket.assignee.name}
-    if ticket.team:
+    if ticket.team and ticket.status != TicketStatus.NEW:
         return _("%(name)s is working on it") % {"name": ticket.team.label}
     return _("Our support has it and is arranging who takes it")
