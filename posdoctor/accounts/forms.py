@@ -149,10 +149,8 @@ class ProviderForm(PlainForm):
         widget=forms.TextInput(attrs={"inputmode": "tel"}),
     )
     time_zone = forms.CharField(label=_("Time zone"), max_length=60, initial="Asia/Shanghai")
-    administrator_name = forms.CharField(label=_("First administrator's name"), max_length=80)
-    administrator_email = EmailField(
-        label=_("First administrator’s email"), max_length=254
-    )
+    administrator_name = forms.CharField(label=_("First administrator’s name"), max_length=80)
+    administrator_email = EmailField(label=_("First administrator’s email"), max_length=254)
 
     def clean_slug(self) -> str:
         """Lower case."""
