@@ -326,12 +326,13 @@ def test_a_report_of_another_shop_stays_closed_to_merchants(
 
 
 def test_right_digits_do_not_use_up_the_tries_of_a_shared_address(terminal, anonymous):
-    for _ in range(UNLOCK_BY_ADDRESS.limit + 1):
-        ticket = make_ticket(terminal)
+    tickets = [make_ticket(terminal) for _ in range(UNLOCK_BY_ADDRESS.limit + 1)]
+    for ticket in tickets:
         answer = anonymous.client.post(f"/r/{ticket.track_token}/unlock", {"digits": "5521"})
         assert answer.status_code in {302, 303}
     for _ in range(UNLOCK_BY_ADDRESS.limit):
         wrong = make_ticket(terminal)
         anonymous.client.post(f"/r/{wrong.track_token}/unlock", {"digits": "0000"})
-    refused = anonymous.client.post(f"/r/{ticket.track_token}/unlock", {"digits": "5521"})
+    last = make_ticket(terminal)
+    refused = anonymous.client.post(f"/r/{last.track_token}/unlock", {"digits": "5521"})
     assert refused.status_code == 429
