@@ -47,7 +47,9 @@ _BLOCK = 2000
 _MOST_GROUPS = 80
 _CLUSTER = re.compile(
     r"(?<!\d)(?:\d{6,}+\*{6}\d{4}(?!\d)"
-    rf"|(?P<cluster>{_GROUP}(?:{_GAP}{_GROUP}){{0,{_BLOCK - 1}}}+))"
+    # Greedy, not possessive: nothing follows that could make it give back, and CPython before
+    # 3.11.5 loses its place in a possessive group whose body backtracks (gh-106052).
+    rf"|(?P<cluster>{_GROUP}(?:{_GAP}{_GROUP}){{0,{_BLOCK - 1}}}))"
 )
 _RUN = re.compile(r"\d+")
 _AFTER_DIGIT = re.compile(rf"\d[{_JOINER}]{{0,40}}$")

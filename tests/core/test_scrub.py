@@ -402,6 +402,7 @@ messy = st.lists(
 @example("密码是2026-11-4111111111111111=2512101")
 @example("PIN 1685+4079170766976")
 @example("021-62345678 12345678 4111 1111 1111 1111")
+@example("350001111114 555900000000000")
 @example(f"6717697850451=810\t5 - 42 30\t68913-6\n{VISA}")
 def test_a_second_run_finds_nothing(text: str):
     once = scrub(text)
