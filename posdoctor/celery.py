@@ -13,6 +13,7 @@ import sys
 from celery import Celery
 from celery.schedules import crontab
 from celery.signals import (
+    after_task_publish,
     beat_init,
     heartbeat_sent,
     setup_logging,
@@ -81,6 +82,17 @@ def report_worker(**_sender: object) -> None:
     from posdoctor.core import health  # noqa: PLC0415
 
     health.report_worker()
+
+
+@beat_init.connect
+def report_beat(**_sender: object) -> None:
+    """Lets beat leave a sign of life whenever it has handed a task to the queue."""
+    from posdoctor.core import health  # noqa: PLC0415 - as above
+
+    def _published(**_sender: object) -> None:
+        health.report_alive()
+
+    after_task_publish.connect(_published, weak=False)
 
 
 @worker_process_init.connect

@@ -262,6 +262,10 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_FAILURE_VIEW = "posdoctor.core.error_pages.csrf_failure"
 SILENCED_SYSTEM_CHECKS: list[str] = []
 
+# --- Signs of life ------------------------------------------------------------------
+# A file of its own for each beat and ticker; /readyz tells only that some ticker ticks.
+ALIVE_FILE = env.text("ALIVE_FILE", "")
+
 # --- Logs ----------------------------------------------------------------------------
 LOGGING = {
     "version": 1,

@@ -6,6 +6,7 @@ ticker. Redis and the worker may be away; then mails wait and the answer says `d
 
 import logging
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -83,6 +84,15 @@ def report_worker() -> None:
         _redis().set(WORKER_KEY, "1", ex=WORKER_LATE_SECONDS)
     except RedisError as error:
         logger.warning("the worker cannot report to Redis: %s", type(error).__name__)
+
+
+def report_alive() -> None:
+    """Leaves a sign of life of this process in its own file, for a health check beside it.
+
+    Beat and each ticker have one file each: /readyz tells only that some ticker ticks.
+    """
+    if settings.ALIVE_FILE:
+        Path(settings.ALIVE_FILE).touch()
 
 
 def _database_state() -> tuple[bool | None, float | None]:

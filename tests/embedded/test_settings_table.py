@@ -93,7 +93,8 @@ def test_compose_sets_only_settings_that_exist_and_all_that_production_needs() -
         assert set(environment) <= known
         without_default = {setting for setting, default in settings_read().items() if not default}
         from_image = {"MEDIA_ROOT", "STATIC_ROOT"}
-        assert without_default - from_image <= set(environment)
+        assert without_default - from_image - {"ALIVE_FILE"} <= set(environment)
+        assert ("ALIVE_FILE" in environment) == (name in {"beat", "ticker"})
         pooled = environment.get("POSDOCTOR_DB_POOL") == "true"
         assert pooled == (name == "web"), "a pool does not survive the worker's fork"
 

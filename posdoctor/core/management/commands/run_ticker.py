@@ -16,7 +16,7 @@ from django.db import InterfaceError, OperationalError, connection, reset_querie
 from django.utils.module_loading import import_string
 
 from posdoctor.core import clock
-from posdoctor.core.health import TICKER
+from posdoctor.core.health import TICKER, report_alive
 from posdoctor.core.models import Heartbeat
 
 logger = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ class Command(BaseCommand):
             while True:
                 started = time.monotonic()
                 failures = _round(sweeps, failures)
+                report_alive()
                 time.sleep(_pause(failures, time.monotonic() - started))
         except KeyboardInterrupt:
             return
