@@ -16,7 +16,7 @@ from posdoctor.embedded.home import CHECKOUT
 from tests.embedded.conftest import environment
 
 COMPOSE = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text(encoding="utf-8"))
-SECRET = "Zr8Wm4Ks6Tn1Vb3Xc5Lp9Jh0Gf2Qd7Ya-for-a-probe-only"  # noqa: S105 - for this test alone
+SECRET = "Zr8Wm4Ks6Tn1Vb3Xc5Lp9Jh0Gf2Qd7Ya-for-a-probe-only"
 STARTED_WITHIN_SECONDS = 40
 
 
@@ -24,7 +24,7 @@ def check(service: str, alive: Path) -> bool:
     """What the container's health check says of a sign of life."""
     python, *words = COMPOSE["services"][service]["healthcheck"]["test"][1:]
     assert python == "python"
-    done = subprocess.run(  # noqa: S603 - our own file
+    done = subprocess.run(
         [sys.executable, *words], env={"ALIVE_FILE": str(alive)}, capture_output=True, check=False
     )
     return done.returncode == 0
@@ -35,7 +35,7 @@ def running(service: str, alive: Path, home: Path) -> Iterator[None]:
     """The service's own command, with its schedule in `home`."""
     words = COMPOSE["services"][service]["command"].replace("/tmp/", f"{home}/").split()  # noqa: S108
     program = {"celery": ["-m", "celery"], "python": []}[words[0]]
-    process = subprocess.Popen(  # noqa: S603 - our own file
+    process = subprocess.Popen(
         [sys.executable, *program, *words[1:]],
         cwd=CHECKOUT,
         env=environment(
