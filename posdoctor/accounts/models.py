@@ -84,6 +84,7 @@ class User(AbstractBaseUser):
     language = models.CharField(max_length=10, default="zh-hans")
     theme = models.CharField(max_length=5, blank=True, default="", choices=Theme.choices)
     has_shortcuts = models.BooleanField(default=True)
+    has_alert_mails = models.BooleanField(default=True)
     is_operator = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -186,6 +187,7 @@ class AccountEvent(models.Model):
         CONTACT_EDITED = "contact_edited", _("Contact changed")
         CONTACT_REMOVED = "contact_removed", _("Contact removed")
         CONTACT_REVEALED = "contact_revealed", _("Phone number shown")
+        DELIVERY_RETRIED = "delivery_retried", _("Delivery tried again")
 
     provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="+")
     kind = models.CharField(max_length=20, choices=Kind.choices)

@@ -37,8 +37,10 @@ class _Scrubbed:
 if TYPE_CHECKING:
     _TextField = models.TextField[str, str]
     _CharField = models.CharField[str, str]
+    _JSONField = models.JSONField[Any, Any]
 else:
     _TextField, _CharField = models.TextField, models.CharField
+    _JSONField = models.JSONField
 
 
 class FreeTextField(_Scrubbed, _TextField):
@@ -47,3 +49,24 @@ class FreeTextField(_Scrubbed, _TextField):
 
 class FreeCharField(_Scrubbed, _CharField):
     """A short text that a person wrote: a name, a title, a file name."""
+
+
+class FreeJSONField(_JSONField):
+    """Plain values (dicts, lists, texts, numbers) among which are texts that a person wrote."""
+
+    def get_prep_value(self, value: Any) -> Any:
+        """Masks on every way into the database; a number that is a card's becomes a text."""
+        return super().get_prep_value(_masked_within(value))
+
+
+def _masked_within(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_masked_within(key): _masked_within(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked_within(inner) for inner in value]
+    if isinstance(value, str):
+        return scrub(value)
+    if isinstance(value, int | float):
+        clean = scrub(str(value))
+        return value if clean == str(value) else clean
+    return value

@@ -13,7 +13,7 @@ from posdoctor.core.fields import FreeCharField, FreeTextField
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGES = ["posdoctor", "merchants", "terminals", "diagnostics", "tickets"]
-OURS = {"core", "accounts", "merchants", "terminals", "diagnostics", "tickets"}
+OURS = {"core", "accounts", "notifications", "merchants", "terminals", "diagnostics", "tickets"}
 
 # Columns that no person types freely: keys, codes, choices, versions, machine output.
 # A new text column is either free text (FreeCharField, FreeTextField) or named here.
@@ -25,6 +25,15 @@ MACHINE_COLUMNS = {
     "accounts.team": {"ref"},
     "accounts.seat": {"role"},
     "accounts.accountevent": {"kind", "actor_role"},
+    "notifications.delivery": {
+        "source",
+        "kind",
+        "channel",
+        "url",
+        "state",
+        "provider_ref",
+        "last_error",
+    },
     "merchants.merchant": {"ref", "number", "fee_class"},
     "merchants.store": {"ref", "city_tier", "time_zone"},
     "merchants.contact": {"ref", "phone", "email", "language"},
