@@ -13,6 +13,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.utils.translation.reloader import translation_file_changed
+from hypothesis import settings as properties
 
 from diagnostics.models import FlowVersion
 from posdoctor.accounts.models import Provider, Seat, User
@@ -33,6 +34,9 @@ CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/c
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    properties.register_profile("nightly", max_examples=5_000, deadline=None)
+    if os.environ.get("POSDOCTOR_NIGHTLY") == "1":
+        properties.load_profile("nightly")
     if compile_catalogue():
         # Django read the texts while it was set up, before they were compiled.
         translation_file_changed(None, CATALOGUE.with_suffix(".mo"))

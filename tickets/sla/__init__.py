@@ -1,0 +1,1 @@
+"""Promises of a ticket: calendars, clocks and the tick that fires their levels."""
