@@ -9,22 +9,34 @@ import logging
 import os
 import signal
 import sys
+import time
+from collections.abc import MutableMapping
+from contextvars import Token
+from typing import Any
 
 from celery import Celery
 from celery.schedules import crontab
 from celery.signals import (
     after_task_publish,
     beat_init,
+    before_task_publish,
     heartbeat_sent,
     setup_logging,
+    task_postrun,
+    task_prerun,
     worker_init,
     worker_process_init,
 )
 from django.core.exceptions import ImproperlyConfigured
 
+from posdoctor.core import request_id
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "posdoctor.settings")
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+# Tasks of this process that are under way: what their log lines were tied to before, and since
+# when (monotonic seconds) they run.
+_running: dict[str, tuple[Token[request_id.Context], float]] = {}
 
 app = Celery("posdoctor")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -34,6 +46,18 @@ app.autodiscover_tasks()
 app.conf.beat_schedule = {
     # Second runner of what the ticker does every 5 s. Without it clocks stop when the ticker does.
     "tickets.sweep": {"task": "tickets.sweep", "schedule": 15, "options": {"expires": 15}},
+    # Second runner of the tick, in a queue of its own so that no mail keeps it waiting.
+    "tickets.tick_clocks": {
+        "task": "tickets.tick_clocks",
+        "schedule": 15,
+        "options": {"expires": 15, "queue": "clocks"},
+    },
+    # Events wake their own dispatch; this finds what was recorded while Redis was down.
+    "tickets.dispatch_events": {
+        "task": "tickets.dispatch_events",
+        "schedule": 15,
+        "options": {"expires": 15},
+    },
     # Mails are sent when they are queued; this sends what was queued while Redis was down and
     # repeats what failed. Without it those mails stay.
     "core.send_mail": {"task": "core.send_mail", "schedule": 20, "options": {"expires": 20}},
@@ -93,6 +117,31 @@ def report_beat(**_sender: object) -> None:
         health.report_alive()
 
     after_task_publish.connect(_published, weak=False)
+
+
+@before_task_publish.connect
+def hand_on_request_id(headers: MutableMapping[str, Any] | None = None, **_sender: object) -> None:
+    """Ties a task to the request that woke it; beat's tasks get an id each."""
+    if headers is not None:
+        headers[request_id.TASK_HEADER] = request_id.current().request_id or request_id.new()
+
+
+@task_prerun.connect
+def begin_task(task_id: str, task: Any, **_sender: object) -> None:
+    """Puts id and task into every line that the task writes."""
+    handed_on = task.request.get(request_id.TASK_HEADER)
+    _running[task_id] = request_id.begin_task(task.name, handed_on), time.monotonic()
+
+
+@task_postrun.connect
+def end_task(task_id: str, task: Any, state: str | None = None, **_sender: object) -> None:
+    """Counts the task for /metrics."""
+    token, started = _running.pop(task_id)
+    # Celery loads this module before Django has loaded the settings that health reads.
+    from posdoctor.core import health  # noqa: PLC0415
+
+    health.report_task(task.name, state=state or "UNKNOWN", seconds=time.monotonic() - started)
+    request_id.end_task(token)
 
 
 @worker_process_init.connect

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
+from kombu import Queue
 
 from posdoctor import env
+from posdoctor.core import logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -55,6 +57,8 @@ ROOT_URLCONF = "posdoctor.urls"
 WSGI_APPLICATION = "posdoctor.wsgi.application"
 APPEND_SLASH = True
 MIDDLEWARE = [
+    "posdoctor.core.request_id.RequestIdMiddleware",  # first: its id is in every line below
+    "posdoctor.core.metrics.MeasureMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -125,6 +129,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "unacked_restore_throttle": 1,
     "socket_connect_timeout": 2,
 }
+# `clocks` is its own queue: a long round of mails must not keep the tick waiting.
+CELERY_TASK_QUEUES = [Queue("celery"), Queue("clocks")]
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -132,7 +138,13 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_TASK_SOFT_TIME_LIMIT = 60
 CELERY_TASK_TIME_LIMIT = 120
 # What the ticker process runs every five seconds, each called with `now`.
-TICKER_SWEEPS = ["tickets.actions.sweep"]
+TICKER_SWEEPS = [
+    "tickets.sla.actions.replan_stale",
+    "tickets.sla.tick.tick",
+    "tickets.subscribers.expand_alerts",
+    "tickets.actions.sweep",
+    "tickets.subscribers.dispatch_events",
+]
 
 # --- People --------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
@@ -248,7 +260,7 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_SSL_REDIRECT = not LOCAL
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # asked from inside
 SECURE_HSTS_SECONDS = 0 if LOCAL else 365 * 24 * 3600
 SECURE_HSTS_INCLUDE_SUBDOMAINS = not LOCAL
 SECURE_HSTS_PRELOAD = not LOCAL
@@ -266,24 +278,16 @@ SILENCED_SYSTEM_CHECKS: list[str] = []
 # --- Signs of life ------------------------------------------------------------------
 # A file of its own for each beat and ticker; /readyz tells only that some ticker ticks.
 ALIVE_FILE = env.text("ALIVE_FILE", "")
+METRICS_TOKEN = env.text("METRICS_TOKEN", "")
+# What /metrics reads from PostgreSQL while Prometheus asks, each called with `now`.
+METRICS_SOURCES = [
+    "posdoctor.core.metrics.heartbeats",
+    "posdoctor.core.metrics.ticker",
+    "posdoctor.core.metrics.mails",
+    "posdoctor.core.metrics.database",
+]
 
 # --- Logs ----------------------------------------------------------------------------
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {"card_data": {"()": "posdoctor.core.logs.CardDataFilter"}},
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {
-        "stderr": {
-            "class": "logging.StreamHandler",
-            "formatter": "line",
-            "filters": ["card_data"],
-        }
-    },
-    "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO")},
-    "loggers": {
-        "django.security.DisallowedHost": {"level": "ERROR"},
-        # Without a handler here post_office adds one of its own, past the card data filter.
-        "post_office": {"level": "WARNING", "handlers": ["stderr"], "propagate": False},
-    },
-}
+LOGGING = logs.configuration(
+    form=env.text("LOG_FORMAT", "line" if LOCAL else "json"), level=env.text("LOG_LEVEL", "INFO")
+)

@@ -11,6 +11,9 @@ from posdoctor.accounts.models import Provider, Seat, Team, User
 from posdoctor.accounts.roles import Role
 from terminals.models import Terminal, TerminalModel, TerminalNumber
 from tickets.models import Message, Ticket
+from tickets.sla import actions as sla
+from tickets.sla.defaults import default_policy
+from tickets.sla.models import CalendarHours, Clock
 
 PASSWORD = "korrekt-pferd-batterie"
 T0 = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)  # Friday 10:00 in Shanghai
@@ -163,3 +166,23 @@ def make_message(ticket: Ticket, kind: str = "merchant", **fields: Any) -> Messa
         kind=kind,
         **{"body": "中午客人多，两台都这样。", "created_at": T0, **fields},
     )
+
+
+def make_clocks(ticket: Ticket, **seconds: int) -> dict[str, Clock]:
+    """The ticket's clocks, started when it was opened; round the clock, budgets as given.
+
+    `make_clocks(ticket, restore=60)` promises to restore within a minute.
+    """
+    policy = default_policy(ticket.provider_id)
+    CalendarHours.objects.filter(calendar__provider=ticket.provider).update(
+        start_minute=0, end_minute=1440
+    )
+    for promise, budget in seconds.items():
+        policy.targets.filter(promise=promise).update(budget_seconds=budget)
+    sla.start(
+        provider_id=ticket.provider_id,
+        ticket_id=ticket.pk,
+        priority=ticket.priority,
+        at=ticket.opened_at,
+    )
+    return {clock.promise: clock for clock in ticket.clocks.all()}

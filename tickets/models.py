@@ -31,6 +31,7 @@ from tickets.querysets import (
     TicketEventQuerySet,
     TicketQuerySet,
 )
+from tickets.sla import models as sla  # noqa: F401 - lets Django find the tables of the clocks
 
 
 def ticket_ref() -> str:

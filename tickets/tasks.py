@@ -3,7 +3,9 @@
 from celery import shared_task
 
 from posdoctor.core import clock
-from tickets import actions
+from tickets import actions, subscribers
+from tickets.sla import actions as sla
+from tickets.sla import tick
 
 
 @shared_task(name="tickets.sweep")
@@ -16,3 +18,18 @@ def sweep() -> None:
 def purge_drafts() -> None:
     """Drops reports that were begun and never sent; phones and photos in them go too."""
     actions.purge_drafts(clock.now())
+
+
+@shared_task(name="tickets.tick_clocks", soft_time_limit=20, time_limit=30)
+def tick_clocks() -> None:
+    """Raises what the clocks reached and tells people; any number of runners may overlap."""
+    now = clock.now()
+    sla.replan_stale(now)
+    tick.tick(now)
+    subscribers.expand_alerts(now)
+
+
+@shared_task(name="tickets.dispatch_events")
+def dispatch_events() -> None:
+    """Tells people of what happened to their tickets; woken by each event, and swept."""
+    subscribers.dispatch_events(clock.now())

@@ -19,6 +19,7 @@ OURS = {"core", "accounts", "notifications", "merchants", "terminals", "diagnost
 # A new text column is either free text (FreeCharField, FreeTextField) or named here.
 MACHINE_COLUMNS = {
     "core.heartbeat": {"name"},
+    "core.counter": {"name", "label", "bound"},
     "core.doorcount": {"key"},
     "accounts.provider": {"slug", "hotline", "time_zone"},
     "accounts.user": {"ref", "email", "password", "language", "theme"},
@@ -83,6 +84,13 @@ MACHINE_COLUMNS = {
     "tickets.message": {"kind"},
     "tickets.reportdraft": {"contact_phone", "impact"},
     "tickets.attachment": {"key", "content_type", "extension", "sha256", "file"},
+    "tickets.calendar": {"ref", "time_zone"},
+    "tickets.calendarday": {"kind"},
+    "tickets.policy": {"ref"},
+    "tickets.target": {"promise", "priority"},
+    "tickets.clock": {"promise", "state"},
+    "tickets.segment": {"kind", "reason"},
+    "tickets.alert": {"state"},
 }
 
 
@@ -117,6 +125,7 @@ def test_every_text_column_masks_card_data_or_is_no_free_text(model: type[models
 def test_every_tenant_row_carries_its_provider(model: type[models.Model]):
     shared = {
         "core.heartbeat",
+        "core.counter",
         "core.doorcount",
         "accounts.provider",
         "accounts.user",
@@ -127,6 +136,11 @@ def test_every_tenant_row_carries_its_provider(model: type[models.Model]):
     parts = {
         "merchants.membership",
         "terminals.terminalnumber",
+        "tickets.calendarhours",
+        "tickets.calendarday",
+        "tickets.target",
+        "tickets.segment",
+        "tickets.alert",
         "diagnostics.diagnosisstep",
         "accounts.seat_teams",
     }

@@ -27,6 +27,8 @@ from tickets.lifecycle import (
     can,
 )
 from tickets.models import Message, Ticket
+from tickets.sla import actions as sla
+from tickets.sla.models import Promise
 
 Then = Literal["keep", "wait"]
 # The same words from the same person again so soon are a second tap, not a second message.
@@ -55,10 +57,13 @@ def reply(
         raise IllegalMoveError(ticket.status, "replied")
     message = say(ticket, actor, Message.Kind.REPLY, body, files, now)
     if ticket.status == TicketStatus.NEW:
-        move(ticket, Move.OPEN, TicketStatus.OPEN)
+        move(ticket, Move.OPEN, TicketStatus.OPEN, now)
         record(ticket, EventKind.OPENED, actor, now)
     if ticket.first_reply_at is None:
         ticket.first_reply_at = now
+        sla.meet(
+            ticket_id=ticket.pk, promise=Promise.FIRST_RESPONSE, at=now, reason=EventKind.REPLIED
+        )
     ticket.attention_at = None
     if then == "wait" and can(Move.WAIT, ticket.status):
         start_waiting(ticket, actor, WaitFor.MERCHANT, None, now)
@@ -110,7 +115,7 @@ def add_words(
     if ticket.status == TicketStatus.RESOLVED:
         open_again(ticket, actor, now)
     elif ticket.status == TicketStatus.WAIT_MERCHANT:
-        move(ticket, Move.RESUME, TicketStatus.OPEN)
+        move(ticket, Move.RESUME, TicketStatus.OPEN, now)
         record(ticket, EventKind.RESUMED, actor, now)
     ticket.attention_at = now
     save(ticket, now, words=message.body)

@@ -19,6 +19,7 @@ from tickets.lifecycle import (
     can,
 )
 from tickets.models import Message, Ticket
+from tickets.sla import actions as sla
 
 
 @transaction.atomic
@@ -39,7 +40,7 @@ def resolve(
     NotAllowedError; a hidden ticket is DoesNotExist.
     """
     ticket = locked(actor, ticket_id, Permission.TICKET_RESOLVE)
-    move(ticket, Move.RESOLVE, TicketStatus.RESOLVED)
+    move(ticket, Move.RESOLVE, TicketStatus.RESOLVED, now)
     ticket.cause, ticket.certainty = cause, certainty
     ticket.fixed_by, ticket.proof = fixed_by, proof
     ticket.resolution_note = note
@@ -65,7 +66,7 @@ def confirm(actor: Actor, *, ticket_id: int, now: datetime) -> Ticket:
     ticket = locked(actor, ticket_id, Permission.TICKET_CONFIRM)
     if ticket.status == TicketStatus.CLOSED:
         return ticket  # a second tap
-    move(ticket, Move.CONFIRM, TicketStatus.CLOSED)
+    move(ticket, Move.CONFIRM, TicketStatus.CLOSED, now)
     ticket.closed_at = now
     record(ticket, EventKind.CONFIRMED, actor, now)
     save(ticket, now)
@@ -97,7 +98,7 @@ def reopen(actor: Actor, *, ticket_id: int, now: datetime, words: str = "") -> T
 def cancel(actor: Actor, *, ticket_id: int, reason: str, now: datetime) -> Ticket:
     """Ends a ticket that needs no more work: it works again, filed twice, a mistake."""
     ticket = locked(actor, ticket_id, Permission.TICKET_CANCEL)
-    move(ticket, Move.CANCEL, TicketStatus.CANCELLED)
+    move(ticket, Move.CANCEL, TicketStatus.CANCELLED, now)
     ticket.closed_at = now
     ticket.attention_at = None
     record(ticket, EventKind.CANCELLED, actor, now, reason=clean_reason(reason))
@@ -119,7 +120,7 @@ def merge_into(actor: Actor, *, ticket_id: int, target_ref: str, now: datetime) 
     ticket, target = rows[ticket_id], rows[target_id]
     if ticket_id == target_id or target.has_ended:
         raise IllegalMoveError(target.status, TicketStatus.MERGED)
-    move(ticket, Move.MERGE, TicketStatus.MERGED)
+    move(ticket, Move.MERGE, TicketStatus.MERGED, now)
     ticket.merged_into = target
     ticket.closed_at = now
     ticket.attention_at = None
@@ -166,6 +167,7 @@ def _follow_up(ticket: Ticket, actor: Actor, now: datetime, words: str) -> Ticke
             previous=ticket,
         )
     )
+    sla.start(provider_id=fresh.provider_id, ticket_id=fresh.pk, priority=fresh.priority, at=now)
     record(fresh, EventKind.REPORTED, actor, now, previous=ticket.ref)
     record(ticket, EventKind.FOLLOWED_UP, actor, now, follow_up=fresh.ref)
     if words:

@@ -29,6 +29,7 @@ from tickets.lifecycle import (
     first_priority,
 )
 from tickets.models import Attachment, Message, ReportDraft, Ticket
+from tickets.sla import actions as sla
 
 
 @transaction.atomic
@@ -134,6 +135,7 @@ def report(
             last_words=note[:200],
         )
     )
+    sla.start(provider_id=ticket.provider_id, ticket_id=ticket.pk, priority=ticket.priority, at=now)
     record(ticket, EventKind.REPORTED, actor, now, run=run.ref, state=run.state)
     attachments = Attachment.objects.filter(draft__run=run, ticket__isnull=True)
     if note or attachments.exists():

@@ -10,6 +10,7 @@ from django.db import transaction
 from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.policies import Permission, require
 from posdoctor.core.errors import IllegalMoveError
+from posdoctor.core.outbox import wake
 from posdoctor.core.scrub import scrub
 from posdoctor.core.uploads import CleanFile
 from tickets.actions.refusals import NothingToSayError, TooManyFilesError
@@ -21,8 +22,11 @@ from tickets.lifecycle import (
     can,
 )
 from tickets.models import Attachment, Message, Ticket, TicketEvent
+from tickets.sla import actions as sla
+from tickets.sla.models import Promise
 
 MAX_FILES = 5
+DISPATCH_EVENTS = "tickets.dispatch_events"
 
 
 def locked(actor: Actor, ticket_id: int, permission: Permission) -> Ticket:
@@ -32,14 +36,34 @@ def locked(actor: Actor, ticket_id: int, permission: Permission) -> Ticket:
     return ticket
 
 
-def move(ticket: Ticket, move: Move, status: TicketStatus) -> None:
-    """The only place that assigns a status."""
-    if not can(move, ticket.status):
+def move(ticket: Ticket, deed: Move, status: TicketStatus, now: datetime) -> None:
+    """The only place that assigns a status; the clocks follow in the same transaction."""
+    if not can(deed, ticket.status):
         raise IllegalMoveError(ticket.status, status)
     ticket.status = status
     if status not in {TicketStatus.WAIT_MERCHANT, TicketStatus.WAIT_VENDOR}:
         ticket.wait_for = ""
         ticket.remind_at = None
+    _move_clocks(ticket.pk, deed, status, now)
+
+
+def _move_clocks(ticket_id: int, deed: Move, status: TicketStatus, now: datetime) -> None:
+    """What a new status means for the promises (design/ui.md 5.2, last column)."""
+    match status:
+        case TicketStatus.RESOLVED:
+            # Who was helped without a word was answered by that.
+            sla.meet(ticket_id=ticket_id, promise=Promise.FIRST_RESPONSE, at=now, reason=deed)
+            sla.meet(ticket_id=ticket_id, promise=Promise.RESTORE, at=now, reason=deed)
+        case TicketStatus.CANCELLED | TicketStatus.MERGED:
+            sla.cancel(ticket_id=ticket_id, at=now, reason=deed)
+        case TicketStatus.WAIT_MERCHANT:
+            sla.pause(ticket_id=ticket_id, at=now, reason=deed)
+        case TicketStatus.WAIT_VENDOR:
+            sla.pause(ticket_id=ticket_id, at=now, reason=deed, for_vendor=True)
+        case TicketStatus.CLOSED:
+            pass  # met when it was resolved
+        case _:
+            sla.resume(ticket_id=ticket_id, at=now, reason=deed)
 
 
 def save(ticket: Ticket, now: datetime, *, words: str = "") -> None:
@@ -85,6 +109,7 @@ def record(ticket: Ticket, kind: EventKind, actor: Actor, at: datetime, **data: 
         data=data,
         occurred_at=at,
     )
+    wake(DISPATCH_EVENTS)
 
 
 def say(
@@ -148,7 +173,8 @@ def start_waiting(
 ) -> None:
     """Moves to waiting for the merchant or a supplier, with the moment to be reminded."""
     merchant = wait_for == WaitFor.MERCHANT
-    move(ticket, Move.WAIT, TicketStatus.WAIT_MERCHANT if merchant else TicketStatus.WAIT_VENDOR)
+    status = TicketStatus.WAIT_MERCHANT if merchant else TicketStatus.WAIT_VENDOR
+    move(ticket, Move.WAIT, status, now)
     ticket.wait_for = wait_for
     ticket.remind_at = remind_at
     record(
@@ -163,7 +189,7 @@ def start_waiting(
 
 def open_again(ticket: Ticket, actor: Actor, now: datetime) -> None:
     """The resolution goes back into the time line; it was not the end."""
-    move(ticket, Move.REOPEN, TicketStatus.OPEN)
+    move(ticket, Move.REOPEN, TicketStatus.OPEN, now)
     record(ticket, EventKind.REOPENED, actor, now, cause=ticket.cause, fixed_by=ticket.fixed_by)
     ticket.resolved_at = ticket.closed_at = None
     ticket.cause = ticket.certainty = ticket.fixed_by = ticket.proof = ""

@@ -57,7 +57,7 @@ def _close_silent(actor: Actor, ticket_id: int, now: datetime) -> None:
     ticket = rows.filter(pk=ticket_id).first()
     if ticket is None:
         return
-    move(ticket, Move.AUTOCLOSE, TicketStatus.CLOSED)
+    move(ticket, Move.AUTOCLOSE, TicketStatus.CLOSED, now)
     ticket.closed_at = now
     record(ticket, EventKind.CLOSED, actor, now)
     save(ticket, now)

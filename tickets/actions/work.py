@@ -19,6 +19,7 @@ from tickets.lifecycle import (
     WaitFor,
 )
 from tickets.models import Ticket
+from tickets.sla import actions as sla
 
 
 @transaction.atomic
@@ -54,7 +55,7 @@ def assign(
         team_name=team.name if team else "",
     )
     if person and ticket.status == TicketStatus.NEW:
-        move(ticket, Move.OPEN, TicketStatus.OPEN)
+        move(ticket, Move.OPEN, TicketStatus.OPEN, now)
         record(ticket, EventKind.OPENED, actor, now)
     save(ticket, now)
     return ticket
@@ -92,7 +93,7 @@ def wait(
 def resume(actor: Actor, *, ticket_id: int, now: datetime) -> Ticket:
     """Goes on working on a waiting ticket."""
     ticket = locked(actor, ticket_id, Permission.TICKET_WAIT)
-    move(ticket, Move.RESUME, TicketStatus.OPEN)
+    move(ticket, Move.RESUME, TicketStatus.OPEN, now)
     record(ticket, EventKind.RESUMED, actor, now)
     save(ticket, now)
     return ticket
@@ -103,7 +104,7 @@ def dispatch(actor: Actor, *, ticket_id: int, engineer_id: int, now: datetime) -
     """Books a visit: the ticket goes to a field engineer. Raises UnknownPersonError."""
     ticket = locked(actor, ticket_id, Permission.TICKET_DISPATCH)
     engineer = _colleague(ticket.provider_id, engineer_id, role=Role.FIELD)
-    move(ticket, Move.DISPATCH, TicketStatus.DISPATCHED)
+    move(ticket, Move.DISPATCH, TicketStatus.DISPATCHED, now)
     ticket.assignee = engineer
     ticket.attention_at = None
     record(
@@ -122,7 +123,7 @@ def dispatch(actor: Actor, *, ticket_id: int, engineer_id: int, now: datetime) -
 def arrive(actor: Actor, *, ticket_id: int, now: datetime) -> Ticket:
     """The engineer stands in the shop."""
     ticket = locked(actor, ticket_id, Permission.TICKET_ON_SITE)
-    move(ticket, Move.ARRIVE, TicketStatus.ON_SITE)
+    move(ticket, Move.ARRIVE, TicketStatus.ON_SITE, now)
     record(ticket, EventKind.ARRIVED, actor, now)
     save(ticket, now)
     return ticket
@@ -132,7 +133,7 @@ def arrive(actor: Actor, *, ticket_id: int, now: datetime) -> Ticket:
 def leave(actor: Actor, *, ticket_id: int, reason: str, now: datetime) -> Ticket:
     """The visit ended without a fix, or is called off: back to the desk, with the reason."""
     ticket = locked(actor, ticket_id, Permission.TICKET_ON_SITE)
-    move(ticket, Move.LEAVE, TicketStatus.OPEN)
+    move(ticket, Move.LEAVE, TicketStatus.OPEN, now)
     ticket.attention_at = now
     record(ticket, EventKind.LEFT, actor, now, reason=clean_reason(reason))
     save(ticket, now)
@@ -159,6 +160,7 @@ def set_priority(
         after=priority,
         reason=clean_reason(reason),
     )
+    sla.retarget(ticket_id=ticket.pk, priority=priority, at=now, reason=EventKind.PRIORITY_CHANGED)
     save(ticket, now)
     return ticket
 
