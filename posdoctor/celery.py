@@ -52,6 +52,12 @@ app.conf.beat_schedule = {
         "schedule": 15,
         "options": {"expires": 15, "queue": "clocks"},
     },
+    # Finds what contradicts the rules of the clocks. Without it a fault stays unseen.
+    "tickets.audit_clocks": {
+        "task": "tickets.audit_clocks",
+        "schedule": 300,
+        "options": {"expires": 300},
+    },
     # Events wake their own dispatch; this finds what was recorded while Redis was down.
     "tickets.dispatch_events": {
         "task": "tickets.dispatch_events",

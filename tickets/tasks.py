@@ -1,11 +1,15 @@
 """Celery's second runner of what the ticker does."""
 
+import logging
+
 from celery import shared_task
 
 from posdoctor.core import clock
 from tickets import actions, subscribers
 from tickets.sla import actions as sla
-from tickets.sla import tick
+from tickets.sla import audit, tick
+
+logger = logging.getLogger(__name__)
 
 
 @shared_task(name="tickets.sweep")
@@ -33,3 +37,10 @@ def tick_clocks() -> None:
 def dispatch_events() -> None:
     """Tells people of what happened to their tickets; woken by each event, and swept."""
     subscribers.dispatch_events(clock.now())
+
+
+@shared_task(name="tickets.audit_clocks")
+def audit_clocks() -> None:
+    """Logs an error for each rule of the clocks that some row breaks; mends nothing."""
+    for finding in audit.audit(clock.now()):
+        logger.error("clocks: %s: %d rows %s", finding.rule, finding.count, finding.ids)
