@@ -11,6 +11,7 @@ from django.db.utils import OperationalError
 
 WEAK_SECRETS = {"secret", "changeme", "change-me", "password", "posdoctor", "django-insecure"}
 MIN_SECRET = 40
+MIN_TOKEN = 24
 
 
 @register(Tags.security)
@@ -61,6 +62,20 @@ def hosts_are_named(**_kwargs: Any) -> list[CheckMessage]:
     return found
 
 
+@register(Tags.security)
+def metrics_token_is_strong(**_kwargs: Any) -> list[CheckMessage]:
+    """A token that can be guessed is worse than none."""
+    if not settings.METRICS_TOKEN or len(settings.METRICS_TOKEN) >= MIN_TOKEN:
+        return []
+    return [
+        Error(
+            f"METRICS_TOKEN is shorter than {MIN_TOKEN} characters.",
+            hint="python3 -c 'import secrets; print(secrets.token_urlsafe(32))'",
+            id="posdoctor.E007",
+        )
+    ]
+
+
 @register(Tags.database)
 def chinese_is_searchable(
     *, databases: Sequence[str] | None = None, **_kwargs: Any
@@ -89,12 +104,12 @@ def chinese_is_searchable(
 
 
 def refuse_unsafe_settings() -> None:
-    """Raises ImproperlyConfigured for a weak secret or unnamed hosts.
+    """Raises ImproperlyConfigured for a weak secret or token, or unnamed hosts.
 
     SECURITY: Django runs checks before its own commands only; a web server and the queue's
     processes call this themselves.
     """
-    for found in (*secret_is_strong(), *hosts_are_named()):
+    for found in (*secret_is_strong(), *hosts_are_named(), *metrics_token_is_strong()):
         raise ImproperlyConfigured(f"{found.msg} {found.hint}")
 
 

@@ -21,6 +21,8 @@ from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from posdoctor.core import counters
+
 logger = logging.getLogger(__name__)
 
 TICKER = "ticker"
@@ -86,6 +88,14 @@ def report_worker() -> None:
         logger.warning("the worker cannot report to Redis: %s", type(error).__name__)
 
 
+def report_task(name: str, *, state: str, seconds: float) -> None:
+    """Counts a finished task in Redis, for /metrics."""
+    try:
+        counters.count_task(_redis(), name, state=state, seconds=seconds)
+    except RedisError as error:
+        logger.warning("%s is not counted: %s", name, type(error).__name__)
+
+
 def report_alive() -> None:
     """Leaves a sign of life of this process in its own file, for a health check beside it.
 
@@ -126,6 +136,11 @@ def _queue_state() -> tuple[bool, bool]:
         return True, bool(_redis().exists(WORKER_KEY))
     except RedisError:
         return False, False
+
+
+def redis_client() -> Redis:
+    """The client with which signs of life are left and read; gives up within a second."""
+    return _redis()
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Tables of the kernel: signs of life and door counters."""
+"""Tables of the kernel: signs of life, counts for /metrics, door counters."""
 
 from django.db import models
 
@@ -11,6 +11,27 @@ class Heartbeat(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.beat_at:%H:%M:%S}"
+
+
+class Counter(models.Model):
+    """What tickers counted since the installation began; `/metrics` shows it.
+
+    `bound` is empty for a plain sum, else the upper end of one bucket of a histogram.
+    """
+
+    name = models.CharField(max_length=60)
+    label = models.CharField(max_length=120)
+    bound = models.CharField(max_length=10)
+    value = models.FloatField(default=0)
+
+    class Meta:
+        constraints = [
+            # Tickers add to the same row at once: one upsert each, and no count is lost.
+            models.UniqueConstraint(fields=["name", "label", "bound"], name="core_counter_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.label} {self.bound}: {self.value}"
 
 
 class DoorCount(models.Model):

@@ -52,6 +52,8 @@ GET, POST = "GET", "POST"
 TABLE: dict[str, dict[str, dict[str, str]]] = {
     "core:healthz": {GET: PUBLIC},
     "core:readyz": {GET: PUBLIC},
+    # To this machine itself on a local stack, which the tests are; tests/core/test_metrics.py.
+    "core:metrics": {GET: PUBLIC},
     "core:help": {GET: PUBLIC},
     "core:privacy": {GET: PUBLIC},
     "core:style": {GET: STAFF},

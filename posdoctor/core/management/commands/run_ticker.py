@@ -15,7 +15,8 @@ from django.core.management.base import BaseCommand
 from django.db import InterfaceError, OperationalError, connection, reset_queries
 from django.utils.module_loading import import_string
 
-from posdoctor.core import clock
+from posdoctor.core import clock, request_id
+from posdoctor.core.counters import Tally
 from posdoctor.core.health import TICKER, report_alive
 from posdoctor.core.models import Heartbeat
 
@@ -45,7 +46,8 @@ class Command(BaseCommand):
         try:
             while True:
                 started = time.monotonic()
-                failures = _round(sweeps, failures)
+                with request_id.bound():
+                    failures = _round(sweeps, failures)
                 report_alive()
                 time.sleep(_pause(failures, time.monotonic() - started))
         except KeyboardInterrupt:
@@ -61,9 +63,12 @@ def _round(sweeps: dict[str, Sweep], failures: int) -> int:
     try:
         reset_queries()  # with DEBUG Django keeps every query; no request ever ends here
         now = clock.now()
+        started, tally = time.monotonic(), Tally()
         for path, sweep in sweeps.items():
-            _run(path, sweep, now)
+            _run(path, sweep, now, tally)
+        tally.observe("ticker_round_seconds", "", time.monotonic() - started)
         beat()
+        tally.write()
     except (OperationalError, InterfaceError) as error:
         # A connection that broke stays broken: the next round opens another.
         connection.close()
@@ -75,16 +80,29 @@ def _round(sweeps: dict[str, Sweep], failures: int) -> int:
     return 0
 
 
-def _run(path: str, sweep: Sweep, now: datetime) -> None:
+def _run(path: str, sweep: Sweep, now: datetime, tally: Tally) -> None:
+    started = time.monotonic()
     try:
-        sweep(now=now)
+        _count(path, sweep(now=now), tally)
     except (OperationalError, InterfaceError):
         # A deadlock or a time limit comes in the same class as a lost connection.
         if not connection.is_usable():
             raise
+        tally.add("sweep_failures", path)
         logger.exception("ticker: %s failed", path)
     except Exception:
+        tally.add("sweep_failures", path)
         logger.exception("ticker: %s failed", path)
+    tally.observe("sweep_seconds", path, time.monotonic() - started)
+
+
+def _count(path: str, done: object, tally: Tally) -> None:
+    """What a sweep says of itself: rows as a number, or `claimed` and `lateness_seconds`."""
+    claimed = getattr(done, "claimed", done)
+    if isinstance(claimed, int) and claimed:
+        tally.add("sweep_rows", path, claimed)
+        if (late := getattr(done, "lateness_seconds", None)) is not None:
+            tally.observe("sweep_late_seconds", path, late)
 
 
 def beat() -> None:
