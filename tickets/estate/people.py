@@ -131,8 +131,8 @@ class People:
         self.created = stamp(plan.until - 400 * _DAY)
         self.users = Sheet(
             User,
-            "id ref email name language theme has_shortcuts is_operator is_active "
-            "created_at password last_login",
+            "id ref email name language theme has_shortcuts has_alert_mails is_operator "
+            "is_active created_at password last_login",
         )
         self.providers = Sheet(
             Provider,
@@ -258,7 +258,7 @@ class People:
         ref = f"U-{self.user_codes.next()}"
         self.users.add(
             str(user_id), ref, plain(email), words(name), language, "", TRUE,
-            TRUE if is_operator else FALSE, TRUE, self.created, plain(self.password), NULL,
+            TRUE, TRUE if is_operator else FALSE, TRUE, self.created, plain(self.password), NULL,
         )  # fmt: skip
         return user_id
 
