@@ -22,13 +22,14 @@ CHANGES = {
     "Asia/Shanghai": (date(1986, 5, 4), date(1991, 9, 15)),
     "Asia/Kathmandu": (date(1986, 1, 1),),
 }
-# Rarer ones: midnight left out, midnight twice, a whole date left out, two hours, odd seconds.
+# Rarer ones: midnight left out or twice, a date left out, two hours, odd seconds, at 00:01.
 RARE_CHANGES = {
     "America/Sao_Paulo": (date(2018, 2, 17), date(2018, 11, 4)),
     "America/Havana": (date(2026, 3, 8), date(2026, 11, 1)),
     "Pacific/Apia": (date(2011, 12, 30),),
     "Antarctica/Troll": (date(2026, 3, 29), date(2026, 10, 25)),
     "Africa/Monrovia": (date(1972, 1, 7),),
+    "America/St_Johns": (date(2010, 3, 14), date(2010, 11, 7)),
 }
 DAYS_COMPILED = 10  # to each side of the change
 DAYS_DRAWN = 8

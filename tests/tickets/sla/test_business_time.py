@@ -18,6 +18,7 @@ from tests.tickets.sla.drawn_calendars import (
     moments,
     worlds,
 )
+from tickets.sla import business_time
 from tickets.sla.business_time import (
     CalendarHorizonError,
     CompiledCalendar,
@@ -283,6 +284,28 @@ def test_the_drawn_dates_do_hold_a_change(zone: str, change: date):
     assert before != after
 
 
+@pytest.mark.parametrize(
+    ("zone", "change"),
+    [(zone, day) for zone, days in (CHANGES | RARE_CHANGES).items() for day in days],
+)
+def test_the_change_is_found_to_the_second(zone: str, change: date):
+    moment = change_of_offset(zone, change)
+    wall = moment.astimezone(ZoneInfo(zone))
+    minute = wall.hour * 60 + wall.minute
+    first_minute = compiled(WorkCalendar(zone, week(((minute, minute + 1),)), {}), change)
+    assert not first_minute.is_open(moment - MICROSECOND)
+    assert first_minute.next_open(moment - MINUTE) == moment
+    assert first_minute.elapsed(moment - MINUTE, moment + MINUTE) == 60 - wall.second
+
+
+@pytest.mark.parametrize("before", [1, 2, 3, 5, 675, 1_000, 86_399])
+def test_the_change_is_found_from_wherever_one_looks(before: int):
+    zone = ZoneInfo("Europe/Berlin")
+    change = round(at("2026-03-29T01:00+00:00").timestamp())
+    for after in (0, 1, 2, 3, 600, 86_400 - before):
+        assert business_time._change(zone, change - before, change + after) == change
+
+
 def budget(
     data: st.DataObject, world: World, start: datetime, step: timedelta = MICROSECOND
 ) -> timedelta:
@@ -421,7 +444,7 @@ def test_minutes_counted_one_by_one(data: st.DataObject, world: World):
 @given(data=st.data(), world=worlds(CHANGES | RARE_CHANGES))
 @settings(deadline=None)
 def test_seconds_counted_one_by_one_over_the_change(data: st.DataObject, world: World):
-    change = the_change(world)
+    change = change_of_offset(world.calendar.zone, world.change)
     start = change - data.draw(st.integers(0, 900)) * SECOND
     stop = change + data.draw(st.integers(0, 900)) * SECOND
     counted = sum(
@@ -431,10 +454,11 @@ def test_seconds_counted_one_by_one_over_the_change(data: st.DataObject, world: 
     assert world.compiled.elapsed(start, stop) == counted
 
 
-def the_change(world: World) -> datetime:
+def change_of_offset(zone_name: str, change: date) -> datetime:
     """The first second with the new offset, found without the code under test."""
-    zone = ZoneInfo(world.calendar.zone)
-    before, after = world.noon - timedelta(days=1), world.noon + timedelta(days=1)
+    zone = ZoneInfo(zone_name)
+    noon = datetime(change.year, change.month, change.day, 12, tzinfo=UTC)
+    before, after = noon - timedelta(days=1), noon + timedelta(days=1)
     old = before.astimezone(zone).utcoffset()
     while after - before > SECOND:
         middle = before + (after - before) // SECOND // 2 * SECOND
