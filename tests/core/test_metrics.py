@@ -17,6 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 from django.conf import settings as django_settings
 from django.db import connection, connections
 from django.test import Client
@@ -314,6 +315,39 @@ def test_without_redis_the_rest_is_told(client: Client, db: None, settings: Sett
     health._redis.cache_clear()
     assert numbers["posdoctor_redis_up"] == 0
     assert numbers["posdoctor_database_up"] == 1
+
+
+# --- The runbook -------------------------------------------------------------------------
+
+RUNBOOK = (CHECKOUT / "docs" / "runbook.md").read_text(encoding="utf-8")
+
+
+def test_the_runbook_names_metrics_that_exist(client: Client, db: None) -> None:
+    names = set(re.findall(r"posdoctor_[a-z_]+", RUNBOOK))
+    late = Tally()
+    late.observe("sweep_late_seconds", "a.sweep", 1)
+    late.observe("sweep_seconds", "a.sweep", 1)
+    late.add("sweep_failures", "a.sweep")
+    late.write()
+    run_ticker.beat()
+    health.report_task("tickets.sweep", state="SUCCESS", seconds=1)
+    client.get("/help")
+    told = {name.partition("{")[0] for name in read(client)}
+    families = told | {re.sub("_(total|count|sum|bucket)$", "", name) for name in told}
+    assert len(names) > 15
+    assert names - families == {"posdoctor_token"}, "the name of a file"
+
+
+def test_the_alert_rules_can_be_copied_as_they_stand() -> None:
+    scrape, rules = (
+        yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", RUNBOOK, re.DOTALL)
+    )
+    assert scrape["scrape_configs"][0]["job_name"] == "posdoctor"
+    (group,) = rules["groups"]
+    assert len({rule["alert"] for rule in group["rules"]}) == len(group["rules"]) > 10
+    for rule in group["rules"]:
+        assert rule["expr"].count("(") == rule["expr"].count(")")
+        assert rule["labels"]["severity"] in {"page", "ticket"}
 
 
 # --- Several processes ------------------------------------------------------------------
