@@ -3,7 +3,7 @@
 from django.urls import path, register_converter
 
 from tickets.converters import RefConverter
-from tickets.views import files, inbox, mine, new, report, search, ticket, track
+from tickets.views import files, inbox, mine, new, promises, report, search, ticket, track
 
 register_converter(RefConverter, "ticket_ref")
 
@@ -48,6 +48,12 @@ urlpatterns = [
     path("desk/t/<ticket_ref:ref>/reveal", ticket.reveal, name="reveal"),
     path("desk/t/<ticket_ref:ref>/print", ticket.print_slip, name="print"),
     path("desk/t/<ticket_ref:ref>/file/<key>", files.of_desk, name="file"),
+    path("settings/sla/", promises.policy, name="policy"),
+    path("settings/hours/", promises.calendars, name="calendars"),
+    path("settings/hours/new", promises.new_calendar, name="new_calendar"),
+    path("settings/hours/<ref>/", promises.calendar, name="calendar"),
+    path("settings/hours/<ref>/days", promises.add_days, name="add_days"),
+    path("settings/hours/<ref>/days/<day>/drop", promises.drop_day, name="drop_day"),
     # Panels that other pages fetch: the only coupling is the name of the address.
     path("desk/panels/terminal/<terminal_ref>/tickets", inbox.of_terminal, name="of_terminal"),
     path("desk/panels/merchant/<merchant_ref>/tickets", inbox.of_merchant, name="of_merchant"),

@@ -48,10 +48,11 @@ class Provider(models.Model):
     @property
     def label(self) -> str:
         """The name in the reader's language, as far as there is one."""
-        return _in_reader_language(self.name, self.name_en)
+        return in_reader_language(self.name, self.name_en)
 
 
-def _in_reader_language(name: str, name_en: str) -> str:
+def in_reader_language(name: str, name_en: str) -> str:
+    """The English name for readers of English, where there is one."""
     chinese = (get_language() or "zh").startswith("zh")
     return name if chinese else name_en or name
 
@@ -132,7 +133,7 @@ class Team(models.Model):
     @property
     def label(self) -> str:
         """The name in the reader's language, as far as there is one."""
-        return _in_reader_language(self.name, self.name_en)
+        return in_reader_language(self.name, self.name_en)
 
 
 class Seat(models.Model):
@@ -187,6 +188,9 @@ class AccountEvent(models.Model):
         CONTACT_EDITED = "contact_edited", _("Contact changed")
         CONTACT_REMOVED = "contact_removed", _("Contact removed")
         CONTACT_REVEALED = "contact_revealed", _("Phone number shown")
+        POLICY_EDITED = "policy_edited", _("Promises changed")
+        CALENDAR_ADDED = "calendar_added", _("Working hours added")
+        CALENDAR_EDITED = "calendar_edited", _("Working hours changed")
         DELIVERY_RETRIED = "delivery_retried", _("Delivery tried again")
 
     provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="+")

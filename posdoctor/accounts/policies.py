@@ -32,6 +32,7 @@ class Permission(StrEnum):
     TERMINAL_STOP = "terminal_stop"
     TERMINAL_RELEASE = "terminal_release"
     MERCHANT_EDIT = "merchant_edit"
+    PROMISES_MANAGE = "promises_manage"
     PEOPLE_MANAGE = "people_manage"
     PROVIDER_CREATE = "provider_create"
 
@@ -65,6 +66,7 @@ ALLOWED: dict[Permission, frozenset[Role]] = {
     Permission.TERMINAL_STOP: _DESK | _SHOP | {Role.FIELD},
     Permission.TERMINAL_RELEASE: _LEADS,
     Permission.MERCHANT_EDIT: _DESK,
+    Permission.PROMISES_MANAGE: _LEADS,
     Permission.PEOPLE_MANAGE: frozenset({Role.ADMINISTRATOR}),
     Permission.PROVIDER_CREATE: frozenset({Role.OPERATOR}),
 }

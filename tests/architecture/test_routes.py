@@ -14,6 +14,7 @@ from terminals.models import Terminal
 from tests.builders import make_message, make_run, make_team, make_ticket
 from tests.conftest import Persona
 from tickets.models import Attachment, Ticket
+from tickets.sla.models import Calendar
 
 PERSONAS = [
     "anonymous", "merchant", "other_merchant", "desk", "field", "supervisor", "administrator",
@@ -44,6 +45,7 @@ OURS = STAFF | {"outsider": HIDDEN}
 OURS_DESK = OURS | {"field": HIDDEN}
 OURS_DESK_DEED = OURS | {"field": FORBIDDEN}
 OURS_LEADS_DEED = OURS_DESK | {"desk": FORBIDDEN}
+LEADS = DESK | {"desk": HIDDEN, "outsider": HIDDEN}
 ADMINISTRATOR = rule(others=HIDDEN, anonymous=LOGIN, administrator=OK)
 OPERATOR = rule(others=HIDDEN, anonymous=LOGIN, operator=OK)
 MERCHANT = rule(others=HIDDEN, anonymous=LOGIN, merchant=OK, other_merchant=OK)
@@ -66,6 +68,12 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
     "accounts:person": {GET: ADMINISTRATOR, POST: ADMINISTRATOR},
     "accounts:teams": {GET: ADMINISTRATOR, POST: ADMINISTRATOR},
     "accounts:team": {GET: ADMINISTRATOR, POST: ADMINISTRATOR},
+    "tickets:policy": {GET: LEADS, POST: LEADS},
+    "tickets:calendars": {GET: LEADS},
+    "tickets:new_calendar": {GET: LEADS, POST: LEADS},
+    "tickets:calendar": {GET: LEADS, POST: LEADS},
+    "tickets:add_days": {POST: LEADS},
+    "tickets:drop_day": {POST: LEADS},
     "accounts:providers": {GET: OPERATOR},
     "accounts:new_provider": {GET: OPERATOR, POST: OPERATOR},
     "merchants:list": {GET: DESK},
@@ -164,6 +172,7 @@ class World:
     field_seat_user: str
     team: str
     run: str
+    calendar: str
 
 
 @pytest.fixture
@@ -187,6 +196,7 @@ def world(terminal: Terminal, field: Persona) -> World:
         field_seat_user=field.user.ref,
         team=make_team(ticket.provider).ref,
         run=make_run(terminal, "network_down").ref,
+        calendar=Calendar.objects.create(provider=ticket.provider, name="全年").ref,
     )
 
 
@@ -220,6 +230,9 @@ def arguments(name: str, world: World) -> dict[str, object]:
         "merchants:contact": {"ref": world.store.contacts.get().ref},
         "merchants:reveal": {"ref": world.store.contacts.get().ref},
         "terminals:of_merchant": {"merchant_ref": world.store.merchant.ref},
+        "tickets:calendar": {"ref": world.calendar},
+        "tickets:add_days": {"ref": world.calendar},
+        "tickets:drop_day": {"ref": world.calendar, "day": "2099-10-01"},
         "accounts:person": {"ref": world.field_seat_user},
         "accounts:team": {"ref": world.team},
     }
@@ -227,7 +240,7 @@ def arguments(name: str, world: World) -> dict[str, object]:
         return special[name]
     if app == "terminals" and short not in {"list", "new"}:
         return {"ref": world.terminal.ref}
-    plain = {"inbox", "search", "new", "mine"}
+    plain = {"inbox", "search", "new", "mine", "policy", "calendars", "new_calendar"}
     return {"ref": world.ticket.ref} if app == "tickets" and short not in plain else {}
 
 

@@ -9,11 +9,12 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import pgettext_lazy
 
-from posdoctor.accounts.models import Provider
+from posdoctor.accounts.models import Provider, in_reader_language
 from posdoctor.core.fields import FreeCharField
 from posdoctor.core.refs import new_ref
 from tickets.lifecycle import Priority
 from tickets.sla import clock as rules
+from tickets.sla.querysets import PromiseRows
 
 
 class Promise(models.TextChoices):
@@ -59,6 +60,8 @@ class Calendar(models.Model):
     # The first date that the newest edit changed: plans due before it only take the number.
     changed_from = models.DateField(null=True, blank=True)
 
+    objects = PromiseRows["Calendar"].as_manager()
+
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["provider", "id"], name="tickets_calendar_tenant")
@@ -66,6 +69,11 @@ class Calendar(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def label(self) -> str:
+        """The name in the reader's language, as far as there is one."""
+        return in_reader_language(self.name, self.name_en)
 
 
 class CalendarHours(models.Model):
@@ -124,6 +132,8 @@ class Policy(models.Model):
     is_default = models.BooleanField(default=False)
     # Whether waiting for a maker, a network operator or the acquirer stops the clock too.
     pauses_for_vendor = models.BooleanField(default=False)
+
+    objects = PromiseRows["Policy"].as_manager()
 
     class Meta:
         constraints = [
