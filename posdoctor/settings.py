@@ -1,6 +1,6 @@
 """All settings, from the environment. Every name is explained in docs/settings.md.
 
-Order: who and where, apps, web, database, queue, people, language, files, mail, safety, logs.
+Order: who and where, apps, web, API, database, queue, people, language, files, mail, safety, logs.
 """
 
 from pathlib import Path
@@ -50,6 +50,8 @@ INSTALLED_APPS = [
     "django_htmx",
     "lucide",
     "post_office",
+    "rest_framework",
+    "drf_spectacular",
 ]
 
 # --- Web -----------------------------------------------------------------------------
@@ -93,6 +95,31 @@ TEMPLATES = [
     }
 ]
 FORM_RENDERER = "posdoctor.core.forms.Renderer"
+
+# --- API -----------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "posdoctor.accounts.api.authentication.TokenAuthentication",
+        "posdoctor.accounts.api.authentication.SessionAuthentication",
+    ],
+    # The base view names its own; this denies where somebody forgets it.
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["posdoctor.core.api.parsers.JsonParser"],
+    "DEFAULT_SCHEMA_CLASS": "posdoctor.core.api.schema.Schema",
+    "EXCEPTION_HANDLER": "posdoctor.core.api.errors.exception_handler",
+    "URL_FORMAT_OVERRIDE": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "POSDoctor",
+    "DESCRIPTION": "Merchants, terminals, diagnoses and tickets: see docs/howto/use-the-api.md.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_PATCH": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "POSTPROCESSING_HOOKS": ["posdoctor.core.api.schema.add_what_all_share"],
+}
 
 # --- Database ------------------------------------------------------------------------
 DATABASES = {

@@ -28,7 +28,13 @@ ACCOUNT = [
     ),
 ]
 
+# Below /api/ every answer is JSON, these too.
+handler400 = "posdoctor.core.api.views.bad_request"
+handler404 = "posdoctor.core.api.views.page_not_found"
+handler500 = "posdoctor.core.api.views.server_error"
+
 urlpatterns = [
+    path("api/", include("posdoctor.api_urls")),
     path("", include("posdoctor.core.urls")),
     path("", include("posdoctor.accounts.urls")),
     path("", include("merchants.urls")),

@@ -1,8 +1,8 @@
-"""Deeds on people, seats, teams and providers. Each writes its change and its event together."""
+"""Deeds on people, seats, tokens, teams and providers. Each writes change and event together."""
 
 import logging
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from allauth.account import app_settings as allauth_settings
 from allauth.account.utils import user_pk_to_url_str
@@ -14,12 +14,14 @@ from django.urls import reverse
 from django.utils import translation
 from post_office import mail
 
+from posdoctor.accounts import tokens
 from posdoctor.accounts.actor import Actor
-from posdoctor.accounts.models import AccountEvent, Provider, Seat, Team, User
+from posdoctor.accounts.models import AccountEvent, ApiToken, Provider, Seat, Team, User
 from posdoctor.accounts.policies import Permission, require
 from posdoctor.accounts.roles import Role
 from posdoctor.core.errors import DomainError
 from posdoctor.core.outbox import SEND_MAIL, wake
+from posdoctor.core.refs import create_with_ref
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +58,16 @@ class NameTakenError(DomainError):
 
     code = "name_taken"
 
+
+class TooManyTokensError(DomainError):
+    """The seat has as many usable tokens as one may have."""
+
+    code = "too_many_tokens"
+
+
+MAX_TOKENS = 20
+# Each use writes the row at most this often.
+USE_KEPT_TO = timedelta(minutes=1)
 
 # --- People --------------------------------------------------------------------------
 
@@ -127,6 +139,8 @@ def deactivate(actor: Actor, *, user_ref: str, now: datetime) -> Seat:
     _keep_administrator(actor, seat)
     seat.is_active = False
     seat.save(update_fields=["is_active"])
+    # A seat that comes back later comes without the programs of before.
+    seat.tokens.filter(revoked_at__isnull=True).update(revoked_at=now)
     record(actor, AccountEvent.Kind.PERSON_DEACTIVATED, provider_id=seat.provider_id, at=now,
            person=user_ref)  # fmt: skip
     return seat
@@ -153,6 +167,72 @@ def change_me(actor: Actor, *, name: str, language: str, theme: str, has_shortcu
 def change_theme(actor: Actor, *, theme: str) -> None:
     """Sets one's own light or dark look; empty follows the device."""
     _own_row(actor).update(theme=theme)
+
+
+# --- API tokens ----------------------------------------------------------------------
+
+
+@transaction.atomic
+def issue_token(
+    actor: Actor,
+    *,
+    name: str,
+    can_write: bool,
+    areas: Iterable[str],
+    days: int,
+    now: datetime,
+) -> tuple[ApiToken, str]:
+    """A token for the actor's own seat, and its secret, which is nowhere else afterwards.
+
+    `areas` bounds it to parts of the API (ApiToken.Area), none = all. Locks the seat. Records
+    `token_issued`. Raises NotAllowedError, TooManyTokensError.
+    """
+    require(actor, Permission.TOKEN_ISSUE)
+    seats = Seat.objects.visible_to(actor).active().filter(user=actor.user_id or 0)
+    seat = seats.select_for_update(of=("self",), no_key=True).get()
+    if ApiToken.objects.usable(now).filter(seat=seat).count() >= MAX_TOKENS:
+        raise TooManyTokensError
+    secret = tokens.new_secret()
+    token = create_with_ref(
+        lambda: ApiToken(
+            provider_id=seat.provider_id,
+            seat=seat,
+            name=name,
+            digest=tokens.digest_of(secret),
+            tail=secret[-4:],
+            can_write=can_write,
+            areas=sorted(set(areas)),
+            created_at=now,
+            expires_at=now + timedelta(days=days),
+        )
+    )
+    record(actor, AccountEvent.Kind.TOKEN_ISSUED, provider_id=seat.provider_id, at=now,
+           token=token.ref, can_write=can_write, areas=token.areas, days=days)  # fmt: skip
+    return token, secret
+
+
+@transaction.atomic
+def revoke_token(actor: Actor, *, ref: str, now: datetime) -> ApiToken:
+    """Ends one's own token at once. Safe to repeat. A hidden one is DoesNotExist."""
+    token = ApiToken.objects.visible_to(actor).select_for_update(of=("self",)).get(ref=ref)
+    if token.revoked_at is None:
+        token.revoked_at = now
+        token.save(update_fields=["revoked_at"])
+        record(actor, AccountEvent.Kind.TOKEN_REVOKED, provider_id=token.provider_id, at=now,
+               token=token.ref)  # fmt: skip
+    return token
+
+
+def token_used(secret: str, *, now: datetime) -> ApiToken | None:
+    """The usable token of this secret with seat, person and provider; None for any other text.
+
+    Keeps when it was used, to the minute.
+    """
+    found = ApiToken.objects.usable(now).select_related("seat__user", "seat__provider")
+    token = found.filter(digest=tokens.digest_of(secret)).first()
+    if token and (token.last_used_at is None or now - token.last_used_at >= USE_KEPT_TO):
+        ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
+    return token
 
 
 # --- Teams ---------------------------------------------------------------------------

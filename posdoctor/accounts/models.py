@@ -1,15 +1,17 @@
-"""Provider (the tenant), User (a person), Seat (their role in a provider), Team, AccountEvent."""
+"""Provider (the tenant), User (a person), Seat (their role), Team, ApiToken, AccountEvent."""
 
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Lower
-from django.utils.translation import get_language
+from django.utils.translation import get_language, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from posdoctor.accounts.querysets import (
     AccountEventQuerySet,
+    ApiTokenQuerySet,
     ProviderQuerySet,
     SeatQuerySet,
     TeamQuerySet,
@@ -27,6 +29,11 @@ def user_ref() -> str:
 def team_ref() -> str:
     """A fresh `G-` reference."""
     return new_ref("G", 6)
+
+
+def api_token_ref() -> str:
+    """A fresh `K-` reference."""
+    return new_ref("K", 8)
 
 
 class Provider(models.Model):
@@ -166,6 +173,50 @@ class Seat(models.Model):
         return str(Role(self.role).label)
 
 
+class ApiToken(models.Model):
+    """A key with which a program acts as one seat; only its digest is kept.
+
+    It ends with the seat: whoever loses the seat's power loses the token's in the same moment.
+    """
+
+    class Area(models.TextChoices):
+        """Parts of the API that a token may be bound to."""
+
+        RECORDS = "records", pgettext_lazy("api area", "Merchants and terminals")
+        DIAGNOSES = "diagnoses", pgettext_lazy("api area", "Diagnoses")
+        TICKETS = "tickets", pgettext_lazy("api area", "Tickets")
+        PEOPLE = "people", pgettext_lazy("api area", "People and teams")
+
+    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="+")
+    seat = models.ForeignKey(Seat, on_delete=models.CASCADE, related_name="tokens")
+    ref = models.CharField(max_length=12, default=api_token_ref, unique=True)
+    name = FreeCharField(max_length=60)
+    # SHA-256: the token holds 256 random bits, so there is nothing to guess slowly.
+    digest = models.CharField(max_length=64, unique=True)
+    # The end of the token, by which a person tells two of them apart.
+    tail = models.CharField(max_length=4)
+    can_write = models.BooleanField(default=False)
+    # Empty: all of them.
+    areas = ArrayField(models.CharField(max_length=12, choices=Area.choices), default=list)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True)
+
+    objects = ApiTokenQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.ref}: {self.name}"
+
+    @property
+    def area_labels(self) -> list[str]:
+        """The parts it is bound to, in the reader's language; empty for all."""
+        return [str(self.Area(area).label) for area in self.areas]
+
+
 class AccountEvent(models.Model):
     """What was done to people, teams and merchants' records, append-only. Names no outsider:
     `data` holds references, roles and names of changed fields, never their values.
@@ -191,6 +242,8 @@ class AccountEvent(models.Model):
         POLICY_EDITED = "policy_edited", _("Promises changed")
         CALENDAR_ADDED = "calendar_added", _("Working hours added")
         CALENDAR_EDITED = "calendar_edited", _("Working hours changed")
+        TOKEN_ISSUED = "token_issued", _("API token issued")
+        TOKEN_REVOKED = "token_revoked", _("API token revoked")
         DELIVERY_RETRIED = "delivery_retried", _("Delivery tried again")
 
     provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="+")

@@ -35,6 +35,7 @@ class Permission(StrEnum):
     PROMISES_MANAGE = "promises_manage"
     PEOPLE_MANAGE = "people_manage"
     PROVIDER_CREATE = "provider_create"
+    TOKEN_ISSUE = "token_issue"  # noqa: S105 - the name of a right
 
 
 _DESK = frozenset({Role.DESK, Role.SUPERVISOR, Role.ADMINISTRATOR})
@@ -69,6 +70,8 @@ ALLOWED: dict[Permission, frozenset[Role]] = {
     Permission.PROMISES_MANAGE: _LEADS,
     Permission.PEOPLE_MANAGE: frozenset({Role.ADMINISTRATOR}),
     Permission.PROVIDER_CREATE: frozenset({Role.OPERATOR}),
+    # One's own, for the seat in use.
+    Permission.TOKEN_ISSUE: _DESK | {Role.FIELD},
 }
 
 

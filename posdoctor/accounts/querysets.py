@@ -1,5 +1,6 @@
-"""Sets of people, seats and teams, each bounded by who asks."""
+"""Sets of people, seats, teams and tokens, each bounded by who asks."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
 from django.db import models
@@ -8,7 +9,7 @@ from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.roles import Role
 
 if TYPE_CHECKING:
-    from posdoctor.accounts.models import AccountEvent, Provider, Seat, Team
+    from posdoctor.accounts.models import AccountEvent, ApiToken, Provider, Seat, Team
 
 
 class ProviderQuerySet(models.QuerySet["Provider"]):
@@ -57,6 +58,32 @@ class TeamQuerySet(models.QuerySet["Team"]):
         """With the number of people who can work in them."""
         active = models.Q(seats__is_active=True, seats__user__is_active=True)
         return self.annotate(member_count=models.Count("seats", filter=active)).order_by("name")
+
+
+class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
+    """Keys of programs."""
+
+    def visible_to(self, actor: Actor) -> Self:
+        """One's own, of the seat in use: nobody reads or ends a colleague's."""
+        if actor.user_id is None or actor.provider_id is None:
+            return self.none()
+        return self.filter(provider_id=actor.provider_id, seat__user_id=actor.user_id)
+
+    def usable(self, now: datetime) -> Self:
+        """Not ended, of people who may still sign in for a provider that is served."""
+        return self.filter(
+            revoked_at__isnull=True,
+            expires_at__gt=now,
+            seat__is_active=True,
+            seat__user__is_active=True,
+            provider__is_active=True,
+        )
+
+    def kept_on_lists(self, now: datetime) -> Self:
+        """Not revoked; expired ones stay until their owner has seen that."""
+        return self.filter(revoked_at__isnull=True).annotate(
+            has_expired=models.Q(expires_at__lte=now)
+        )
 
 
 class AccountEventQuerySet(models.QuerySet["AccountEvent"]):

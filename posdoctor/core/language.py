@@ -17,7 +17,7 @@ class LanguageMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         asked = request.GET.get("lang", "")
-        chosen = asked if asked in _KNOWN else _from_cookie(request) or _from_browser(request)
+        chosen = asked_language(request) or settings.LANGUAGE_CODE
         translation.activate(chosen)
         request.LANGUAGE_CODE = chosen
         response = self.get_response(request)
@@ -34,13 +34,19 @@ class LanguageMiddleware:
         return response
 
 
+def asked_language(request: HttpRequest) -> str | None:
+    """What the request itself asks for: `?lang=`, cookie, Accept-Language; None where nothing."""
+    asked = request.GET.get("lang", "")
+    return asked if asked in _KNOWN else _from_cookie(request) or _from_browser(request)
+
+
 def _from_cookie(request: HttpRequest) -> str | None:
     kept = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, "")
     return kept if kept in _KNOWN else None
 
 
-def _from_browser(request: HttpRequest) -> str:
-    """The first language of the browser that is ours; Chinese where none is."""
+def _from_browser(request: HttpRequest) -> str | None:
+    """The first language of the browser that is ours."""
     header = request.headers.get("Accept-Language", "")[:200].lower()
     for part in header.split(","):
         language = part.split(";")[0].strip()
@@ -48,4 +54,4 @@ def _from_browser(request: HttpRequest) -> str:
             return "zh-hans"
         if language.startswith("en"):
             return "en"
-    return settings.LANGUAGE_CODE
+    return None

@@ -1,4 +1,4 @@
-"""Tables of the kernel: signs of life, counts for /metrics, door counters."""
+"""Tables of the kernel: signs of life, counts, door counters, answers kept for repeats."""
 
 from django.db import models
 
@@ -50,3 +50,30 @@ class DoorCount(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key}: {self.tries}"
+
+
+class IdempotencyKey(models.Model):
+    """The answer to one write of the API, given again to a repeat of the request for a day."""
+
+    # The person and provider as one text: the kernel knows neither.
+    caller = models.CharField(max_length=40)
+    provider_id = models.BigIntegerField(null=True)
+    key = models.CharField(max_length=200)
+    method = models.CharField(max_length=7)
+    path = models.CharField(max_length=200)
+    # SHA-256 of the request: another request must not get this one's answer.
+    digest = models.CharField(max_length=64)
+    # 0 inside the transaction of the first request only.
+    status = models.PositiveSmallIntegerField(default=0)
+    body = models.BinaryField(default=bytes)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            # Two requests with one key take turns here.
+            models.UniqueConstraint(fields=["caller", "key"], name="core_idempotency_once"),
+        ]
+        indexes = [models.Index(fields=["created_at"], name="core_idempotency_purge")]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}: {self.status}"

@@ -5,6 +5,7 @@ from django.core.management import call_command
 from post_office.mail import send_queued_mail_until_done
 
 from posdoctor.core import clock, doors
+from posdoctor.core.api import idempotency
 
 
 @shared_task(name="core.send_mail")
@@ -18,10 +19,12 @@ def send_mail() -> None:
 
 @shared_task(name="core.purge")
 def purge() -> None:
-    """Drops old door counts, ended sign-in sessions and mails sent 30 days ago.
+    """Drops old door counts, kept answers of the API, ended sessions, mails sent 30 days ago.
 
     If it stops, tables grow; nothing else depends on it.
     """
-    doors.purge(now=clock.now())
+    now = clock.now()
+    doors.purge(now=now)
+    idempotency.purge(now=now)
     call_command("clearsessions")
     call_command("cleanup_mail", days=30, verbosity=0)

@@ -9,11 +9,11 @@ from typing import Any
 from django.core.exceptions import RequestDataTooBig, TooManyFilesSent
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.shortcuts import render
-from django.utils.http import content_disposition_header
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_safe
 
 from posdoctor.accounts.actor import Actor
+from posdoctor.core import downloads
 from posdoctor.core.request_guard import takes_bodies_up_to
 from posdoctor.core.uploads import MAX_IMAGE_BYTES
 from tickets.access import is_key, proven_page
@@ -23,8 +23,6 @@ from tickets.views.desk import actor_of, staff_page
 
 _View = Callable[..., HttpResponse]
 MAX_REQUEST_BYTES = MAX_FILES * MAX_IMAGE_BYTES + 2 * 1024 * 1024
-# What a page may show as a picture; everything else is a download.
-INLINE = frozenset({"image/jpeg", "image/png", "image/webp"})
 # Read and thrown away after a refusal, so that the browser gets to see the answer.
 _DRAINED_BYTES = 200 * 1024 * 1024
 _PIECE = 256 * 1024
@@ -75,20 +73,9 @@ def of_desk(request: HttpRequest, ref: str, key: str) -> HttpResponse:
 
 def serve(attachment: Attachment) -> HttpResponse:
     """The file itself, so that no browser runs it or keeps it for others."""
-    try:
-        with attachment.file.open("rb") as stored:
-            content = stored.read()
-    except FileNotFoundError as error:
-        raise Http404 from error
-    response = HttpResponse(content, content_type=attachment.content_type)
-    disposition = content_disposition_header(attachment.content_type not in INLINE, attachment.name)
-    response["Content-Disposition"] = disposition or "attachment"
-    # SECURITY: what a stranger sent never becomes a page of ours.
-    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    response["X-Content-Type-Options"] = "nosniff"
-    response["Cross-Origin-Resource-Policy"] = "same-origin"
-    response["Cache-Control"] = "private, max-age=3600"
-    return response
+    return downloads.serve(
+        attachment.file, name=attachment.name, content_type=attachment.content_type
+    )
 
 
 def _file(actor: Actor, ticket: Ticket, key: str) -> HttpResponse:

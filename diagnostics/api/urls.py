@@ -1,0 +1,12 @@
+"""Addresses of the API: symptoms and diagnoses. Filing a report is in tickets."""
+
+from django.urls import path
+
+from diagnostics.api import views
+
+urlpatterns = [
+    path("symptoms/", views.Symptoms.as_view(), name="symptoms"),
+    path("diagnoses/", views.Diagnoses.as_view(), name="diagnoses"),
+    path("diagnoses/<str:ref>/", views.OneDiagnosis.as_view(), name="diagnosis"),
+    path("diagnoses/<str:ref>/answers/", views.Answers.as_view(), name="diagnosis_answers"),
+]

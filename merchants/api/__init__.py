@@ -1,0 +1,1 @@
+"""The API of merchants, stores and contacts."""
