@@ -153,7 +153,9 @@ class ApiView(APIView):
 
 
 def _bound(request: Request, most: int) -> None:
-    """SECURITY: before anything reads the body."""
+    """SECURITY: before anything reads the body. Only a form may be as large as its files."""
+    if not str(request.content_type).lower().startswith("multipart/"):
+        most = min(most, limits.MAX_BODY_BYTES)
     try:
         length = int(request.META.get("CONTENT_LENGTH") or 0)
     except ValueError:
