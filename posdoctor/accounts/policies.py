@@ -26,6 +26,7 @@ class Permission(StrEnum):
     TICKET_PRIORITY = "ticket_priority"
     TICKET_AUTOCLOSE = "ticket_autoclose"
     CONTACT_REVEAL = "contact_reveal"
+    TOKEN_ISSUE = "token_issue"  # noqa: S105 - the name of a right
     RUN_START = "run_start"
     RUN_ANSWER = "run_answer"
     TERMINAL_EDIT = "terminal_edit"
@@ -35,7 +36,6 @@ class Permission(StrEnum):
     PROMISES_MANAGE = "promises_manage"
     PEOPLE_MANAGE = "people_manage"
     PROVIDER_CREATE = "provider_create"
-    TOKEN_ISSUE = "token_issue"  # noqa: S105 - the name of a right
 
 
 _DESK = frozenset({Role.DESK, Role.SUPERVISOR, Role.ADMINISTRATOR})
@@ -60,6 +60,8 @@ ALLOWED: dict[Permission, frozenset[Role]] = {
     Permission.TICKET_PRIORITY: _DESK,
     Permission.TICKET_AUTOCLOSE: _SYSTEM,
     Permission.CONTACT_REVEAL: _DESK | {Role.FIELD},
+    # One's own, for the seat in use.
+    Permission.TOKEN_ISSUE: _DESK | {Role.FIELD},
     Permission.RUN_START: _DESK | _SHOP,
     Permission.RUN_ANSWER: _DESK | _SHOP,
     Permission.TERMINAL_EDIT: _DESK,
@@ -70,8 +72,6 @@ ALLOWED: dict[Permission, frozenset[Role]] = {
     Permission.PROMISES_MANAGE: _LEADS,
     Permission.PEOPLE_MANAGE: frozenset({Role.ADMINISTRATOR}),
     Permission.PROVIDER_CREATE: frozenset({Role.OPERATOR}),
-    # One's own, for the seat in use.
-    Permission.TOKEN_ISSUE: _DESK | {Role.FIELD},
 }
 
 
