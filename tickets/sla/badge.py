@@ -105,7 +105,7 @@ def badge(
     promise: Promise | None = None,
     thresholds: Thresholds = USUAL,
 ) -> Badge:
-    """The face of one clock. `work` is the calendar of its promise; None: no calendar, no target."""
+    """The face of one clock; `work` is the calendar of its promise."""
     if clock is None or work is None or clock.state == State.CANCELLED:
         return _without_target(promise)
     if clock.state == State.MET:
@@ -196,7 +196,8 @@ def _running(
     if state == BadgeState.BREACHED:
         words = _length_words(now - due, _over_texts())
         moment = f"{local:%H:%M}" if local.date() == here.date() else day_and_time(local, here)
-        full = f"{words} · {pgettext('badge', 'due %(moment)s') % {'moment': moment}}"
+        was_due = pgettext("badge", "due %(moment)s") % {"moment": moment}
+        full = f"{words} · {was_due}"
     elif now >= near_from:
         words = _left_words(due - now, state)
         full = f"{words} · {short_deadline(local, here)}"

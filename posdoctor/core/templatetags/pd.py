@@ -22,12 +22,18 @@ from django.template.context import RequestContext
 from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.utils import timezone, translation
-from django.utils.dateformat import format as format_date
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext as _
-from django.utils.translation import pgettext, pgettext_lazy
+from django.utils.translation import pgettext_lazy
+
+from posdoctor.core.spoken import (
+    date_words,
+    day_and_time,
+    deadline,
+    length_words,
+    short_day,
+)
 
 register = template.Library()
 logger = logging.getLogger(__name__)
@@ -157,25 +163,25 @@ def _initials(name: str) -> str:
 @register.filter
 def when(moment: datetime | None, zone: str | tzinfo | None = None) -> str:
     """A moment as people say it: `today 16:30`, `yesterday 09:05`, `3 Nov 09:05`."""
-    return _spoken(moment, zone, _day_and_time)
+    return _spoken(moment, zone, day_and_time)
 
 
 @register.filter
 def when_short(moment: datetime | None, zone: str | tzinfo | None = None) -> str:
     """The same for narrow columns: `16:30`, `yesterday`, `3 Nov`."""
-    return _spoken(moment, zone, _short_day)
+    return _spoken(moment, zone, short_day)
 
 
 @register.filter
 def until(moment: datetime | None, zone: str | tzinfo | None = None) -> str:
     """A deadline: `by 16:30 today`, `by 09:00 on 3 Nov`. Never relative."""
-    return _spoken(moment, zone, _deadline)
+    return _spoken(moment, zone, deadline)
 
 
 @register.filter
 def day(moment: datetime | None, zone: str | tzinfo | None = None) -> str:
     """The date alone: `3 Nov`, with the year where it is not this one."""
-    return _spoken(moment, zone, _date_words)
+    return _spoken(moment, zone, date_words)
 
 
 def _spoken(moment: datetime | None, zone: str | tzinfo | None, words: Any) -> str:
@@ -196,71 +202,12 @@ def _spoken(moment: datetime | None, zone: str | tzinfo | None, words: Any) -> s
     )
 
 
-def _near_day(local: datetime, now: datetime) -> str:
-    """`today`, `yesterday`, `tomorrow` or empty, by calendar day of the zone."""
-    days = (local.date() - now.date()).days
-    return {0: "today", -1: "yesterday", 1: "tomorrow"}.get(days, "")
-
-
-def _date_words(local: datetime, now: datetime) -> str:
-    if local.year == now.year:
-        return format_date(local, pgettext("date format", "j M"))
-    return format_date(local, pgettext("date format", "j M Y"))
-
-
-def _day_and_time(local: datetime, now: datetime) -> str:
-    values = {"time": f"{local:%H:%M}", "date": _date_words(local, now)}
-    near = _near_day(local, now)
-    if near == "today":
-        return pgettext("moment", "today %(time)s") % values
-    if near == "yesterday":
-        return pgettext("moment", "yesterday %(time)s") % values
-    if near == "tomorrow":
-        return pgettext("moment", "tomorrow %(time)s") % values
-    return pgettext("moment", "%(date)s %(time)s") % values
-
-
-def _short_day(local: datetime, now: datetime) -> str:
-    near = _near_day(local, now)
-    if near == "today":
-        return f"{local:%H:%M}"
-    if near == "yesterday":
-        return pgettext("moment", "yesterday")
-    if near == "tomorrow":
-        return pgettext("moment", "tomorrow")
-    return _date_words(local, now)
-
-
-def _deadline(local: datetime, now: datetime) -> str:
-    values = {"time": f"{local:%H:%M}", "date": _date_words(local, now)}
-    near = _near_day(local, now)
-    if near == "today":
-        return pgettext("deadline", "by %(time)s today") % values
-    if near == "yesterday":
-        return pgettext("deadline", "by %(time)s yesterday") % values
-    if near == "tomorrow":
-        return pgettext("deadline", "by %(time)s tomorrow") % values
-    return pgettext("deadline", "by %(time)s on %(date)s") % values
-
-
 @register.filter
 def duration(span: timedelta | float | None) -> str:
     """A length of time, in seconds or as timedelta: `45 s`, `2 min 10 s`, `3 h 5 min`."""
     if span is None:
         return ""
-    seconds = int(span.total_seconds() if isinstance(span, timedelta) else span)
-    minutes, rest = divmod(max(seconds, 0), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return _("%(days)d d %(hours)d h") % {"days": days, "hours": hours}
-    if hours:
-        return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes}
-    if minutes >= 10 or (minutes and not rest):
-        return _("%(minutes)d min") % {"minutes": minutes}
-    if minutes:
-        return _("%(minutes)d min %(seconds)d s") % {"minutes": minutes, "seconds": rest}
-    return _("%(seconds)d s") % {"seconds": rest}
+    return length_words(span.total_seconds() if isinstance(span, timedelta) else span)
 
 
 @register.filter
