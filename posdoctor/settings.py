@@ -36,6 +36,7 @@ INSTALLED_APPS = [
     "terminals",
     "diagnostics",
     "tickets",
+    "posdoctor.reports",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -312,6 +313,8 @@ METRICS_SOURCES = [
     "posdoctor.core.metrics.ticker",
     "posdoctor.core.metrics.mails",
     "posdoctor.core.metrics.database",
+    "posdoctor.reports.metrics.clocks",
+    "posdoctor.reports.metrics.deliveries",
 ]
 
 # --- Logs ----------------------------------------------------------------------------

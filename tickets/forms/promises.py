@@ -156,7 +156,7 @@ class CalendarForm(PlainForm):
 
     required_texts: ClassVar[Mapping[str, Any]] = {"name": _("Enter a name for these hours")}
 
-    name = forms.CharField(label=_("Name"), max_length=80)
+    name = forms.CharField(label=_("Name of these hours"), max_length=80)
     name_en = forms.CharField(label=_("English name"), max_length=80, required=False)
     time_zone = forms.CharField(label=_("Time zone"), max_length=60)
 
