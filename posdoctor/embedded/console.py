@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import TextIO
 
-COLOURS = {"posdoctor": 36, "web": 32, "worker": 33, "beat": 35, "ticker": 34}
+COLOURS = {"posdoctor": 36, "web": 32, "worker": 33, "beat": 35, "ticker": 34, "mails": 90}
 RED = 31
 NAME_WIDTH = 10
 

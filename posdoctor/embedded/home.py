@@ -70,6 +70,11 @@ class Home:
         return self.path / "media"
 
     @property
+    def mails(self) -> Path:
+        """What the mail catcher took."""
+        return self.path / "mails"
+
+    @property
     def static(self) -> Path:
         """What collectstatic fills; empty where static files are served from where they lie."""
         return self.path / "static"

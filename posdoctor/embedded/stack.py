@@ -4,9 +4,10 @@ docker-compose.yml runs the same set in production.
 """
 
 import os
+import socket
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from signal import Signals
 from urllib.parse import urlsplit
@@ -20,6 +21,8 @@ from posdoctor.embedded.supervisor import Supervisor
 
 POSTGRES_PORT = 5433
 VALKEY_PORT = 6380
+MAIL_PORT = 1025
+MAIL_PAGE_PORT = 8025
 WEB_THREADS = 8
 WORKER_PROCESSES = 2
 LOOPBACK_HOSTS = "127.0.0.1,localhost,[::1]"
@@ -32,6 +35,24 @@ class Engines:
     database_url: str
     redis_url: str
     is_fresh: bool
+
+
+@dataclass(frozen=True)
+class MailPorts:
+    """Where the mail catcher listens: for mails, and with their page."""
+
+    smtp: int
+    page: int
+
+    @property
+    def url(self) -> str:
+        """EMAIL_URL of a stack whose mails it takes."""
+        return f"smtp://{ports.LOOPBACK}:{self.smtp}"
+
+    @property
+    def page_url(self) -> str:
+        """Where a person reads them."""
+        return f"http://{ports.LOOPBACK}:{self.page}/"
 
 
 def given(name: str) -> bool:
@@ -82,6 +103,28 @@ def prepare(home: Home, env: Mapping[str, str], *, with_demo: bool) -> Service:
     """The command that brings the database up to date."""
     options = ["--demo", str(home.demo_signins)] if with_demo else []
     return _python("prepare", env, "-m", "posdoctor.embedded.prepare", *options)
+
+
+def mail_ports() -> MailPorts | None:
+    """Ports for the mail catcher; None where the environment names a mail server."""
+    if given("EMAIL_URL"):
+        return None
+    return MailPorts(ports.next_free(MAIL_PORT), ports.next_free(MAIL_PAGE_PORT))
+
+
+def mail_catcher(home: Home, env: Mapping[str, str], where: MailPorts) -> Service:
+    """Takes what would be mailed, so that nothing leaves this machine."""
+    options = (str(home.mails), str(where.smtp), str(where.page))
+    service = _python("mails", env, "-m", "posdoctor.embedded.mail_catcher", *options)
+    return replace(service, is_ready=lambda: _answers(where.page))
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection((ports.LOOPBACK, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def worker(home: Home, env: Mapping[str, str]) -> Service:

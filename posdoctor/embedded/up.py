@@ -12,12 +12,14 @@ from posdoctor.embedded.home import Home, Running
 from posdoctor.embedded.supervisor import GaveUpError, StopRequested, Supervisor
 
 USAGE = """Usage: bin/up
-Starts POSDoctor on this machine: PostgreSQL, Valkey, web, worker, beat, ticker. Ctrl-C stops all.
+Starts POSDoctor on this machine: PostgreSQL, Valkey, web, worker, beat, ticker, and a mail server
+that keeps every mail here. Ctrl-C stops all.
 
   PORT=8000               web port; busy: an error (without PORT: the next free one)
   POSDOCTOR_HOME=DIR      data folder (.posdoctor/ in the checkout)
   POSDOCTOR_DEMO=0        start with an empty database instead of the demo
-  DATABASE_URL, REDIS_URL use these servers instead of the embedded ones
+  DATABASE_URL, REDIS_URL, EMAIL_URL
+                          use these servers instead of the embedded ones
 All other settings: docs/settings.md"""
 DEFAULT_PORT = 8000
 # The demo is loaded before; this is for the first start of four Python processes.
@@ -66,9 +68,14 @@ def _run(supervisor: Supervisor, screen: Console, data: Home, port: int) -> None
     env = stack.environment(
         data, database_url=made.database_url, redis_url=made.redis_url, port=port
     )
+    mails = stack.mail_ports()
+    if mails:
+        env["EMAIL_URL"] = mails.url
     supervisor.run(stack.prepare(data, env, with_demo=with_demo), screen.say)
     data.clear_scratch()
     data.write_running(Running(os.getpid(), "bin/up", port, made.database_url, made.redis_url))
+    if mails:
+        supervisor.start(stack.mail_catcher(data, env, mails))
     for service in (
         stack.worker(data, env),
         stack.beat(data, env),
@@ -79,6 +86,8 @@ def _run(supervisor: Supervisor, screen: Console, data: Home, port: int) -> None
     supervisor.wait_until(lambda: _report(port) is not None, READY_SECONDS, "web")
     _await_worker(supervisor, screen, port)
     screen.say(f"Ready after {time.monotonic() - started:.1f} s: {env['PUBLIC_URL']}/")
+    if mails:
+        screen.say(f"Mails stay on this machine: {mails.page_url}")
     if with_demo:
         screen.block(data.demo_signins.read_text(encoding="utf-8"))
     screen.say("Ctrl-C stops everything.")
