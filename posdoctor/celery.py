@@ -64,6 +64,13 @@ app.conf.beat_schedule = {
         "schedule": 15,
         "options": {"expires": 15},
     },
+    # Alerts leave when they are planned; this sends what was planned while Redis was down and
+    # repeats what failed. The ticker process is the second runner.
+    "notifications.deliver": {
+        "task": "notifications.deliver",
+        "schedule": 15,
+        "options": {"expires": 15},
+    },
     # Mails are sent when they are queued; this sends what was queued while Redis was down and
     # repeats what failed. Without it those mails stay.
     "core.send_mail": {"task": "core.send_mail", "schedule": 20, "options": {"expires": 20}},
@@ -71,6 +78,12 @@ app.conf.beat_schedule = {
     "tickets.purge_drafts": {
         "task": "tickets.purge_drafts",
         "schedule": crontab(hour="19", minute="45"),  # UTC
+        "options": {"expires": 3600},
+    },
+    # Drops deliveries of three months ago. Without it the table grows.
+    "notifications.purge": {
+        "task": "notifications.purge",
+        "schedule": crontab(hour="19", minute="50"),  # UTC
         "options": {"expires": 3600},
     },
     # Drops what nobody needs any more, at night in China. Without it tables grow.

@@ -90,6 +90,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "posdoctor.accounts.context.shell",
+                "posdoctor.notifications.context.bell",
                 "tickets.context.nav",
             ],
         },
@@ -157,8 +158,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "unacked_restore_throttle": 1,
     "socket_connect_timeout": 2,
 }
-# `clocks` is its own queue: a long round of mails must not keep the tick waiting.
-CELERY_TASK_QUEUES = [Queue("celery"), Queue("clocks")]
+# `clocks` is its own queue: a long round of mails must not keep the tick waiting. So is
+# `notifications`: nothing slow stands before an alert. A worker without -Q takes from all.
+CELERY_TASK_QUEUES = [Queue("celery"), Queue("clocks"), Queue("notifications")]
+CELERY_TASK_ROUTES = {"notifications.*": {"queue": "notifications"}}
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -173,6 +176,8 @@ TICKER_SWEEPS = [
     "tickets.actions.sweep",
     "tickets.subscribers.dispatch_events",
 ]
+# The same beside the ticks, each in a thread of its own: a slow mail server delays no clock.
+TICKER_THREADS = ["posdoctor.notifications.actions.drain_overdue"]
 
 # --- People --------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
@@ -249,6 +254,8 @@ DATA_UPLOAD_MAX_NUMBER_FILES = 8
 # Mails are queued in PostgreSQL with the change that caused them and sent by a worker.
 _MAIL = env.mail("EMAIL_URL", "console://")
 EMAIL_BACKEND = "post_office.EmailBackend"
+# What reaches the mail server itself: deliveries have a queue of their own.
+DIRECT_EMAIL_BACKEND = str(_MAIL["backend"])
 EMAIL_HOST = str(_MAIL.get("host", ""))
 EMAIL_PORT = int(str(_MAIL.get("port", 25)))
 EMAIL_HOST_USER = str(_MAIL.get("user", ""))
@@ -259,7 +266,7 @@ EMAIL_TIMEOUT = 15
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "POSDoctor <no-reply@localhost>")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 POST_OFFICE = {
-    "BACKENDS": {"default": str(_MAIL["backend"])},
+    "BACKENDS": {"default": DIRECT_EMAIL_BACKEND},
     # A wake-up that needs Redis must not fail the request: beat sends the queue.
     "CELERY_ENABLED": False,
     "DEFAULT_PRIORITY": "medium",  # medium = queued; never sent inside a request

@@ -37,6 +37,7 @@ urlpatterns = [
     path("api/", include("posdoctor.api_urls")),
     path("", include("posdoctor.core.urls")),
     path("", include("posdoctor.accounts.urls")),
+    path("", include("posdoctor.notifications.urls")),
     path("", include("merchants.urls")),
     path("", include("terminals.urls")),
     path("", include("diagnostics.urls")),

@@ -15,3 +15,4 @@ MEDIA_ROOT = Path(tempfile.mkdtemp(prefix="posdoctor-test-media-"))
 CELERY_BROKER_URL = "memory://"
 STRICT_ICONS = True
 PUBLIC_URL = "http://127.0.0.1:8000"
+DIRECT_EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"

@@ -159,9 +159,16 @@ def activate(actor: Actor, *, user_ref: str, now: datetime) -> Seat:
     return seat
 
 
-def change_me(actor: Actor, *, name: str, language: str, theme: str, has_shortcuts: bool) -> None:
-    """Writes one's own profile. Everybody who is signed in may."""
-    _own_row(actor).update(name=name, language=language, theme=theme, has_shortcuts=has_shortcuts)
+def change_me(
+    actor: Actor, *, name: str, language: str, theme: str, has_shortcuts: bool, **switches: bool
+) -> None:
+    """Writes one's own profile. Everybody who is signed in may.
+
+    `switches`: has_alert_mails, for people with a seat.
+    """
+    _own_row(actor).update(
+        name=name, language=language, theme=theme, has_shortcuts=has_shortcuts, **switches
+    )
 
 
 def change_theme(actor: Actor, *, theme: str) -> None:

@@ -50,11 +50,24 @@ class ProfileForm(PlainForm):
     )
     language = forms.ChoiceField(label=_("Language"), choices=OWN_NAMES, widget=forms.RadioSelect)
     theme = forms.ChoiceField(label=_("Appearance"), choices=_THEMES, widget=forms.RadioSelect)
+    has_alert_mails = forms.BooleanField(
+        label=_("Email for alerts"),
+        required=False,
+        help_text=_(
+            "Assigned tickets, words from merchants, clocks that run out. "
+            "The list behind the bell stays."
+        ),
+    )
     has_shortcuts = forms.BooleanField(
         label=_("Keyboard shortcuts"),
         required=False,
         help_text=_("Single keys such as R and J. They never work inside a text field."),
     )
+
+    def __init__(self, *args: Any, has_seat: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not has_seat:  # alerts are for people who work on tickets
+            del self.fields["has_alert_mails"]
 
     def clean_theme(self) -> str:
         """The stored value: empty follows the device."""
@@ -63,7 +76,7 @@ class ProfileForm(PlainForm):
     @staticmethod
     def initial_of(user: User) -> dict[str, Any]:
         """What the form shows for a stored person."""
-        plain = ("name", "language", "has_shortcuts")
+        plain = ("name", "language", "has_shortcuts", "has_alert_mails")
         return {**{name: getattr(user, name) for name in plain}, "theme": user.theme or _DEVICE}
 
 

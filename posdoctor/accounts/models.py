@@ -92,7 +92,7 @@ class User(AbstractBaseUser):
     language = models.CharField(max_length=10, default="zh-hans")
     theme = models.CharField(max_length=5, blank=True, default="", choices=Theme.choices)
     has_shortcuts = models.BooleanField(default=True)
-    has_alert_mails = models.BooleanField(default=True)
+    has_alert_mails = models.BooleanField(default=True, db_default=True)
     is_operator = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)

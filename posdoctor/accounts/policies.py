@@ -36,6 +36,7 @@ class Permission(StrEnum):
     PROMISES_MANAGE = "promises_manage"
     PEOPLE_MANAGE = "people_manage"
     PROVIDER_CREATE = "provider_create"
+    DELIVERY_RETRY = "delivery_retry"
 
 
 _DESK = frozenset({Role.DESK, Role.SUPERVISOR, Role.ADMINISTRATOR})
@@ -72,6 +73,7 @@ ALLOWED: dict[Permission, frozenset[Role]] = {
     Permission.PROMISES_MANAGE: _LEADS,
     Permission.PEOPLE_MANAGE: frozenset({Role.ADMINISTRATOR}),
     Permission.PROVIDER_CREATE: frozenset({Role.OPERATOR}),
+    Permission.DELIVERY_RETRY: _LEADS,
 }
 
 

@@ -68,12 +68,14 @@ def me(request: ActorRequest) -> HttpResponse:
     """One's own profile: for everybody who is signed in, whatever the role."""
     user = request.user
     assert isinstance(user, User)
-    form = ProfileForm(request.POST or None, initial=ProfileForm.initial_of(user))
+    seats = seats_of(user)
+    initial = ProfileForm.initial_of(user)
+    form = ProfileForm(request.POST or None, initial=initial, has_seat=bool(seats))
     if form.is_valid():
         actions.change_me(request.actor, **form.cleaned_data)
         messages.success(request, _("Profile saved"))
         return redirect(f"{reverse('accounts:me')}?lang={form.cleaned_data['language']}")
-    context = {"form": form, "seats": seats_of(user), "frame": _frame(request)}
+    context = {"form": form, "seats": seats, "frame": _frame(request)}
     return render(request, "accounts/me.html", context, status=_status(form))
 
 

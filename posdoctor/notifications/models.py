@@ -1,8 +1,10 @@
 """Delivery: one alert or event to one person by one channel."""
 
 import uuid
+from typing import Any
 
 from django.db import models
+from django.utils.dateparse import parse_datetime
 from django.utils.translation import pgettext_lazy
 
 from posdoctor.accounts.models import Provider, User
@@ -137,3 +139,25 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.channel} {self.state}"
+
+    @property
+    def line_template(self) -> str:
+        """The template of its line in a list."""
+        return f"notifications/kinds/{self.kind}.html"
+
+    @property
+    def words_template(self) -> str:
+        """The template of what happened, in one line of plain text."""
+        return f"notifications/words/{self.kind}.txt"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """`data` for templates: what ends in `_at` is a moment, not its ISO text."""
+        return {
+            name: _moment(value) if name.endswith("_at") else value
+            for name, value in self.data.items()
+        }
+
+
+def _moment(value: Any) -> Any:
+    return parse_datetime(value) if isinstance(value, str) else value

@@ -50,6 +50,8 @@
     }
   });
   doc.addEventListener(HTMX.after, function (event) {
+    // Nobody asked for a poll: its refusals are not worth a word.
+    if (isPoll(event)) { return; }
     var ctx = event.detail.ctx;
     var form = ctx.sourceElement.closest('[data-composer] form');
     if (form && ctx.response.status < 300) {

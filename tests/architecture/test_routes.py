@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from uuid import UUID
 
 import pytest
 from django.http import HttpResponse
@@ -10,9 +11,11 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from merchants.models import Store
 from posdoctor.core import browser, clock
 from posdoctor.core.models import Heartbeat
+from posdoctor.notifications.models import Delivery
 from terminals.models import Terminal
 from tests.builders import make_message, make_run, make_team, make_ticket
 from tests.conftest import Persona
+from tests.notifications.planning import plan
 from tickets.models import Attachment, Ticket
 from tickets.sla.models import Calendar
 
@@ -76,6 +79,14 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
     "tickets:drop_day": {POST: LEADS},
     "accounts:providers": {GET: OPERATOR},
     "accounts:new_provider": {GET: OPERATOR, POST: OPERATOR},
+    "notifications:notices": {GET: STAFF},
+    "notifications:bell": {GET: STAFF},
+    "notifications:read_all": {POST: STAFF},
+    "notifications:seen": {POST: STAFF},
+    # The field engineer's own notice: nobody else's, whatever their role.
+    "notifications:open": {POST: rule(others=HIDDEN, anonymous=LOGIN, field=OK)},
+    "notifications:deliveries": {GET: LEADS},
+    "notifications:retry": {POST: LEADS},
     "merchants:list": {GET: DESK},
     "merchants:new": {GET: DESK, POST: DESK},
     "merchants:merchant": {GET: OURS_DESK},
@@ -173,6 +184,8 @@ class World:
     team: str
     run: str
     calendar: str
+    notice: UUID
+    stuck: UUID
 
 
 @pytest.fixture
@@ -188,6 +201,8 @@ def world(terminal: Terminal, field: Persona) -> World:
         created_at=ticket.opened_at,
     )  # fmt: skip
     attachment.file.save("x.txt", __import__("io").BytesIO(b"ok"))
+    plan(ticket.provider, field.user)
+    notice, stuck = Delivery.objects.order_by("-channel")
     return World(
         terminal=terminal,
         store=terminal.store,
@@ -197,6 +212,8 @@ def world(terminal: Terminal, field: Persona) -> World:
         team=make_team(ticket.provider).ref,
         run=make_run(terminal, "network_down").ref,
         calendar=Calendar.objects.create(provider=ticket.provider, name="全年").ref,
+        notice=notice.key,
+        stuck=stuck.key,
     )
 
 
@@ -222,6 +239,8 @@ def arguments(name: str, world: World) -> dict[str, object]:
         "tickets:file": {"ref": world.ticket.ref, "key": world.attachment.key},
         "tickets:of_terminal": {"terminal_ref": world.terminal.ref},
         "tickets:of_merchant": {"merchant_ref": world.store.merchant.ref},
+        "notifications:open": {"key": world.notice},
+        "notifications:retry": {"key": world.stuck},
         "merchants:merchant": {"ref": world.store.merchant.ref},
         "merchants:edit": {"ref": world.store.merchant.ref},
         "merchants:new_store": {"ref": world.store.merchant.ref},

@@ -6,27 +6,12 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection
 
-from posdoctor.accounts.models import Provider, User
+from posdoctor.accounts.models import Provider
 from posdoctor.notifications import actions
-from posdoctor.notifications.models import Delivery
+from posdoctor.notifications.models import Delivery, delivery_key
 from tests.builders import T0, make_seat, make_user
 from tests.conftest import Persona
-
-FACTS = {"ref": "T-AAAAAA", "title": "刷卡提示“通讯超时”", "store": "老王川菜馆", "actor": "李婷"}
-
-
-def plan(provider: Provider, *people: User, **fields: Any) -> int:
-    values: dict[str, Any] = {
-        "provider_id": provider.pk,
-        "source": "event:1",
-        "kind": "ticket.assigned",
-        "recipients": [person.pk for person in people],
-        "data": FACTS,
-        "url": "/desk/t/T-AAAAAA/",
-        "now": T0,
-        **fields,
-    }
-    return actions.plan(**values)
+from tests.notifications.planning import plan
 
 
 def test_in_app_is_there_at_once_and_mail_waits(provider: Provider, desk: Persona):
@@ -70,7 +55,7 @@ def test_the_database_refuses_a_person_without_a_seat(provider: Provider, outsid
     """SECURITY: whatever code writes the row."""
     row = Delivery(
         provider=provider, recipient=outsider.user, source="event:1", kind="ticket.assigned",
-        channel="in_app", key=actions.delivery_key("event:1", outsider.user.pk, "in_app"),
+        channel="in_app", key=delivery_key("event:1", outsider.user.pk, "in_app"),
         url="/desk/", state="sent", sent_at=T0, created_at=T0,
     )  # fmt: skip
     row.save()

@@ -1,11 +1,13 @@
 """The ticker process: sweeps every five seconds with PostgreSQL alone, no Redis and no beat.
 
-Several tickers may run at once: sweeps claim rows with SKIP LOCKED.
+Several tickers may run at once: sweeps claim rows with SKIP LOCKED. What may be slow runs beside
+the ticks, in threads.
 """
 
 import logging
 import signal
 import sys
+import threading
 import time
 from datetime import datetime
 from typing import Any, Protocol
@@ -36,12 +38,17 @@ class Sweep(Protocol):
 class Command(BaseCommand):
     """Runs until SIGTERM."""
 
-    help = "Runs the sweeps of settings.TICKER_SWEEPS every five seconds, until SIGTERM."
+    help = (
+        "Runs TICKER_SWEEPS and TICKER_THREADS of the settings every five seconds, until SIGTERM."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         # A sweep that is under way is rolled back; the next ticker does it again.
         signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
         sweeps = {path: import_string(path) for path in settings.TICKER_SWEEPS}
+        for path in settings.TICKER_THREADS:
+            # A daemon: what it is in the middle of is done again by whoever comes next.
+            threading.Thread(target=_beside, args=(path,), name=path, daemon=True).start()
         failures = 0
         try:
             while True:
@@ -103,6 +110,22 @@ def _count(path: str, done: object, tally: Tally) -> None:
         tally.add("sweep_rows", path, claimed)
         if (late := getattr(done, "lateness_seconds", None)) is not None:
             tally.observe("sweep_late_seconds", path, late)
+
+
+def _beside(path: str) -> None:
+    """Runs one sweep for ever on this thread's own connection. Errors are logged, never raised."""
+    sweep: Sweep = import_string(path)
+    while True:
+        try:
+            reset_queries()
+            sweep(now=clock.now())
+        except (OperationalError, InterfaceError) as error:
+            # The main loop says it too, and says when the database is back.
+            logger.info("ticker: %s has no database (%s)", path, type(error).__name__)
+            connection.close()
+        except Exception:
+            logger.exception("ticker: %s failed", path)
+        time.sleep(PERIOD_SECONDS)
 
 
 def beat() -> None:
