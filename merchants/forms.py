@@ -144,8 +144,7 @@ class StoreForm(PlainForm):
         """What the form shows for a stored store."""
         plain = ("name", "address", "area", "city_tier", "time_zone")
         week = {
-            f"hours_{day}": ", ".join("-".join(span) for span in store.opening_hours.get(day, []))
-            for day in hours.DAYS
+            f"hours_{day}": hours.spans_text(store.opening_hours.get(day, [])) for day in hours.DAYS
         }
         return {**{name: getattr(store, name) for name in plain}, **week}
 

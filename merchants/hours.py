@@ -48,11 +48,16 @@ def check(hours: WeeklyHours) -> None:
             last = end
 
 
+def spans_text(spans: list[list[str]]) -> str:
+    """`09:00-14:00, 17:00-26:00`; empty where closed."""
+    return ", ".join("-".join(span) for span in spans)
+
+
 def grouped(hours: WeeklyHours) -> list[tuple[str, str, str]]:
     """Runs of days with the same hours: `[("mon", "fri", "09:00-21:00"), ...]`; "" = closed."""
     found: list[tuple[str, str, str]] = []
     for day in DAYS:
-        words = ", ".join(f"{start}-{end}" for start, end in hours.get(day, []))
+        words = spans_text(hours.get(day, []))
         if found and found[-1][2] == words:
             found[-1] = (found[-1][0], day, words)
         else:

@@ -12,7 +12,7 @@ from merchants import actions
 from merchants.api import shapes
 from merchants.filters import matching
 from merchants.forms import ContactForm, MerchantForm, NewMerchantForm, StoreForm
-from merchants.hours import DAYS
+from merchants.hours import DAYS, spans_text
 from merchants.models import Contact, Merchant, Store
 from merchants.querysets import MerchantQuerySet, StoreQuerySet
 from posdoctor.accounts.api.base import ApiView
@@ -249,9 +249,7 @@ def _store_text(given: Mapping[str, Any]) -> dict[str, Any]:
     typed = dict(given)
     week = typed.pop("opening_hours", None)
     if week is not None:
-        typed |= {
-            f"hours_{day}": ", ".join("-".join(span) for span in week.get(day, [])) for day in DAYS
-        }
+        typed |= {f"hours_{day}": spans_text(week.get(day, [])) for day in DAYS}
     return typed
 
 

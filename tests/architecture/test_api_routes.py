@@ -57,6 +57,9 @@ OPERATOR = rule(others=HIDDEN, anonymous=LOGIN, operator=OK)
 # Only roles that walk through checks; a terminal in the body is looked up later.
 WALK = rule(others=OK, anonymous=LOGIN, field=FORBIDDEN, operator=FORBIDDEN)
 
+# Settings of promises: to everybody but leads they do not exist.
+LEADS = rule(others=HIDDEN, anonymous=LOGIN, supervisor=OK, administrator=OK)
+
 TABLE: dict[str, dict[str, dict[str, str]]] = {
     "api:schema": {GET: PUBLIC},
     "api:unknown": {GET: NOWHERE, POST: NOWHERE, PATCH: NOWHERE, DELETE: NOWHERE},
@@ -90,6 +93,12 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
     "api:diagnosis": {GET: RECORD},
     "api:diagnosis_answers": {POST: RECORD},
     "api:diagnosis_report": {POST: RECORD},
+    "api:sla_preview": {POST: ADD},
+    "api:policy": {GET: LEADS, PATCH: LEADS},
+    "api:calendars": {GET: LEADS, POST: LEADS},
+    "api:calendar": {GET: LEADS, PATCH: LEADS},
+    "api:calendar_days": {POST: LEADS},
+    "api:calendar_day": {DELETE: LEADS},
     "api:tickets": {GET: OWN, POST: WALK},
     "api:ticket": {GET: JOB, PATCH: JOB},
     "api:ticket_timeline": {GET: JOB},
@@ -127,10 +136,13 @@ def url_of(name: str, world: World) -> str:
         "terminal": world.terminal.ref,
         "diagnosis": world.run,
         "ticket": world.ticket.ref,
+        "calendar": world.calendar,
     }
     short = name.removeprefix("api:")
     if short in {"schema", "docs", "unknown", "me", "models", "symptoms", "diagnoses"}:
         return reverse(name)
+    if short == "calendar_day":
+        return reverse(name, kwargs={"ref": world.calendar, "day": "2099-10-01"})
     if short == "ticket_attachment":
         return reverse(name, kwargs={"ref": world.ticket.ref, "key": world.attachment.key})
     ref = own.get(short) or own.get(short.partition("_")[0])

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from tickets.api import deeds, reads, reports
+from tickets.api import deeds, promises, reads, reports
 
 VERBS = {
     "reply": deeds.Reply,
@@ -24,6 +24,12 @@ VERBS = {
     "reveal": deeds.Reveal,
 }
 urlpatterns = [
+    path("sla/preview/", promises.Preview.as_view(), name="sla_preview"),
+    path("sla/policy/", promises.ThePolicy.as_view(), name="policy"),
+    path("sla/calendars/", promises.Calendars.as_view(), name="calendars"),
+    path("sla/calendars/<str:ref>/", promises.OneCalendar.as_view(), name="calendar"),
+    path("sla/calendars/<str:ref>/days/", promises.Days.as_view(), name="calendar_days"),
+    path("sla/calendars/<str:ref>/days/<str:day>/", promises.OneDay.as_view(), name="calendar_day"),
     path("diagnoses/<str:ref>/report/", reports.Report.as_view(), name="diagnosis_report"),
     path("terminals/<str:ref>/history/", reads.History.as_view(), name="terminal_history"),
     path("tickets/", reads.Tickets.as_view(), name="tickets"),

@@ -183,11 +183,8 @@ class CalendarForm(PlainForm):
     def initial_of(calendar: Calendar) -> dict[str, Any]:
         """What the form shows for a stored calendar."""
         plain = {name: getattr(calendar, name) for name in ("name", "name_en", "time_zone")}
-        week = {
-            f"hours_{day}": ", ".join("-".join(span) for span in spans)
-            for day, spans in week_of(calendar).items()
-        }
-        return {**plain, **week}
+        week = week_of(calendar)
+        return {**plain, **{f"hours_{day}": hours.spans_text(week[day]) for day in hours.DAYS}}
 
 
 class DaysForm(PlainForm):
@@ -245,7 +242,7 @@ def week_of(calendar: Calendar) -> dict[str, list[list[str]]]:
 
 def day_text(day: CalendarDay) -> str:
     """The hours of a day; empty where it is closed."""
-    return ", ".join("-".join(as_texts(start, end)) for start, end in day.intervals)
+    return hours.spans_text([as_texts(start, end) for start, end in day.intervals])
 
 
 def _targets() -> list[tuple[Promise, Priority]]:
