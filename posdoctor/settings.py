@@ -157,6 +157,9 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "unacked_restore_interval": 10,
     "unacked_restore_throttle": 1,
     "socket_connect_timeout": 2,
+    # A wake-up that cannot be sent is dropped at once; the default tries for six seconds, in the
+    # middle of a request or of a tick. Workers and beat reconnect by rules of their own.
+    "max_retries": 0,
 }
 # `clocks` is its own queue: a long round of mails must not keep the tick waiting. So is
 # `notifications`: nothing slow stands before an alert. A worker without -Q takes from all.
