@@ -33,11 +33,11 @@ class Mails:
     def keep(self, content: bytes) -> str:
         """Adds a mail, drops the oldest beyond the limit; returns its key."""
         key = self._box.add(content)
-        for old in self.keys()[self._most :]:
+        for old in self.names()[self._most :]:
             self._box.discard(old)
         return key
 
-    def keys(self) -> list[str]:
+    def names(self) -> list[str]:
         """All mails, the newest first."""
         ages = []
         for path in self._fresh.iterdir():
@@ -50,11 +50,11 @@ class Mails:
 
         SECURITY: the key comes from an address; only a name that is there becomes a path.
         """
-        return self._read(key) if key in self.keys() else None
+        return self._read(key) if key in self.names() else None
 
     def newest(self, count: int) -> list[Kept]:
         """The newest mails, whole."""
-        found = (self._read(key) for key in self.keys()[:count])
+        found = (self._read(key) for key in self.names()[:count])
         return [kept for kept in found if kept is not None]
 
     def _read(self, key: str) -> Kept | None:
