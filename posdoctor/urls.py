@@ -42,5 +42,6 @@ urlpatterns = [
     path("", include("terminals.urls")),
     path("", include("diagnostics.urls")),
     path("", include("tickets.urls")),
+    path("", include("posdoctor.reports.urls")),
     path("account/", include(ACCOUNT)),
 ]

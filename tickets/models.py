@@ -159,6 +159,12 @@ class Ticket(models.Model):
             models.Index(fields=["provider", "-opened_at"], name="tickets_newest"),
             models.Index(fields=["terminal", "-opened_at"], name="tickets_of_terminal"),
             models.Index(fields=["merchant", "-opened_at"], name="tickets_of_merchant"),
+            # Read by the supervisors' page: what was fixed in the last days.
+            models.Index(
+                fields=["provider", "resolved_at"],
+                condition=models.Q(resolved_at__isnull=False),
+                name="tickets_fixed",
+            ),
             # Read by the sweep that closes silent ones.
             models.Index(
                 fields=["resolved_at"],

@@ -8,7 +8,10 @@ from posdoctor.core.errors import NotAllowedError
 
 
 class Permission(StrEnum):
-    """One deed each. Reading is not here: `visible_to` decides what exists for an actor."""
+    """One deed each. Reading is not here: `visible_to` decides what exists for an actor.
+
+    OPS_VIEW is the one exception: a page that counts over colleagues is for leads.
+    """
 
     TICKET_REPORT = "ticket_report"
     TICKET_REPLY = "ticket_reply"
@@ -34,6 +37,7 @@ class Permission(StrEnum):
     TERMINAL_RELEASE = "terminal_release"
     MERCHANT_EDIT = "merchant_edit"
     PROMISES_MANAGE = "promises_manage"
+    OPS_VIEW = "ops_view"
     PEOPLE_MANAGE = "people_manage"
     PROVIDER_CREATE = "provider_create"
     DELIVERY_RETRY = "delivery_retry"
@@ -71,6 +75,7 @@ ALLOWED: dict[Permission, frozenset[Role]] = {
     Permission.TERMINAL_RELEASE: _LEADS,
     Permission.MERCHANT_EDIT: _DESK,
     Permission.PROMISES_MANAGE: _LEADS,
+    Permission.OPS_VIEW: _LEADS,
     Permission.PEOPLE_MANAGE: frozenset({Role.ADMINISTRATOR}),
     Permission.PROVIDER_CREATE: frozenset({Role.OPERATOR}),
     Permission.DELIVERY_RETRY: _LEADS,

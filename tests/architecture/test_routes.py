@@ -43,6 +43,8 @@ SIGNED_IN = rule(others=OK, anonymous=LOGIN)
 # Staff pages without an object: each sees its own provider.
 STAFF = rule(others=OK, anonymous=LOGIN, merchant=HIDDEN, other_merchant=HIDDEN, operator=HIDDEN)
 DESK = STAFF | {"field": HIDDEN}
+# Numbers over colleagues: the desk knows of the page and may not read it.
+LEADS_BOARD = DESK | {"desk": FORBIDDEN, "outsider": FORBIDDEN}
 # Staff pages of one object of our provider; the field engineer has this job.
 OURS = STAFF | {"outsider": HIDDEN}
 OURS_DESK = OURS | {"field": HIDDEN}
@@ -154,6 +156,7 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
     "tickets:file": {GET: OURS},
     "tickets:of_terminal": {GET: OURS_DESK},
     "tickets:of_merchant": {GET: OURS_DESK},
+    "reports:ops": {GET: LEADS_BOARD},
 }
 
 # allauth's pages: what a visitor who is not signed in gets.

@@ -7,6 +7,7 @@ tickets.actions, which locks the ticket, calls tickets.sla.actions.
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Coalesce
 from django.utils.translation import pgettext_lazy
 
 from posdoctor.accounts.models import Provider, in_reader_language
@@ -213,6 +214,16 @@ class Clock(models.Model):
                 fields=["next_fire_at"],
                 condition=Q(next_fire_at__isnull=False),
                 name="tickets_clock_due",
+            ),
+            # Read by the supervisors' page, which asks every few seconds for all live clocks.
+            models.Index(
+                fields=["ticket"],
+                condition=Q(state__in=["running", "paused"]),
+                name="tickets_clock_live",
+            ),
+            # Read by the shares of kept promises: when each was decided.
+            models.Index(
+                "provider", Coalesce("breached_at", "met_at"), name="tickets_clock_decided"
             ),
             # Read by the worker that plans anew after a calendar was edited.
             models.Index(
