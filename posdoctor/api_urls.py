@@ -7,6 +7,7 @@ from posdoctor.core.api import views
 app_name = "api"
 urlpatterns = [
     path("v1/schema/", views.schema, name="schema"),
+    path("v1/docs/", views.docs, name="docs"),
     path("v1/", include("posdoctor.accounts.api.urls")),
     path("v1/", include("merchants.api.urls")),
     path("v1/", include("terminals.api.urls")),

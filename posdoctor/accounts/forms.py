@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.utils.translation import get_language_info
+from django.utils.translation import get_language_info, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from posdoctor.accounts.models import Seat, Team, User
+from posdoctor.accounts.models import ApiToken, Seat, Team, User
 from posdoctor.accounts.roles import SEAT_ROLES
 from posdoctor.core.forms import PlainForm
 
@@ -19,6 +19,8 @@ _EMAIL = forms.EmailInput(attrs={"autocomplete": "off", "inputmode": "email"})
 _BAD_EMAIL = _("Enter an e-mail address like name@example.cn")
 # Each language by its own name, so that a person lost in a foreign one finds the way back.
 OWN_NAMES = [(code, get_language_info(code)["name_local"]) for code, _name in settings.LANGUAGES]
+MAX_TOKEN_DAYS = 365
+TOKEN_DAYS = (7, 30, 90, MAX_TOKEN_DAYS)
 # A radio needs a value to be "chosen": empty would read as "not answered".
 _DEVICE = "device"
 _THEMES = [(value or _DEVICE, label) for value, label in User.Theme.choices]
@@ -135,6 +137,48 @@ class TeamForm(PlainForm):
 
     name = forms.CharField(label=_("Team name"), max_length=60)
     name_en = forms.CharField(label=_("English name"), max_length=60, required=False)
+
+
+class TokenForm(PlainForm):
+    """A new API token."""
+
+    required_texts: ClassVar[Mapping[str, Any]] = {
+        "name": _("Say what the token is for"),
+        "scope": _("Choose what the token may do"),
+        "days": _("Choose how long the token works"),
+    }
+
+    name = forms.CharField(
+        label=_("What for"),
+        max_length=60,
+        help_text=_("For example the name of the program that uses it"),
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    scope = forms.ChoiceField(
+        label=_("May"),
+        choices=[("read", _("Read only")), ("write", _("Read and write"))],
+        initial="read",
+        widget=forms.RadioSelect,
+    )
+    areas = forms.MultipleChoiceField(
+        label=_("Only these parts"),
+        choices=ApiToken.Area.choices,
+        required=False,
+        help_text=_("Nothing chosen: everything that your role may do"),
+        widget=forms.CheckboxSelectMultiple,
+    )
+    days = forms.TypedChoiceField(
+        label=_("Works for"),
+        coerce=int,
+        choices=[(n, ngettext_lazy("%(n)d day", "%(n)d days", "n") % {"n": n}) for n in TOKEN_DAYS],
+        initial=90,
+    )
+
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments of `issue_token`."""
+        plain = ("name", "areas", "days")
+        given = {name: self.cleaned_data[name] for name in plain}
+        return {**given, "can_write": self.cleaned_data["scope"] == "write"}
 
 
 class ProviderForm(PlainForm):

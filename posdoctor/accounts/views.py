@@ -8,6 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import (
     require_GET,
     require_http_methods,
@@ -24,9 +25,10 @@ from posdoctor.accounts.forms import (
     SeatForm,
     TeamForm,
     ThemeForm,
+    TokenForm,
 )
 from posdoctor.accounts.middleware import SEAT_KEY, ActorRequest, seats_of
-from posdoctor.accounts.models import Provider, Seat, Team, User
+from posdoctor.accounts.models import ApiToken, Provider, Seat, Team, User
 from posdoctor.accounts.policies import Permission
 from posdoctor.accounts.roles import Role
 from posdoctor.core import clock
@@ -77,6 +79,37 @@ def me(request: ActorRequest) -> HttpResponse:
         return redirect(f"{reverse('accounts:me')}?lang={form.cleaned_data['language']}")
     context = {"form": form, "seats": seats, "frame": _frame(request)}
     return render(request, "accounts/me.html", context, status=_status(form))
+
+
+@hidden_without(Permission.TOKEN_ISSUE)
+@never_cache
+@GET_OR_POST
+def tokens(request: ActorRequest) -> HttpResponse:
+    """One's own API tokens of the seat in use; a new one is shown this once."""
+    form = TokenForm(request.POST or None)
+    now, secret = clock.now(), ""
+    if form.is_valid():
+        try:
+            token, secret = actions.issue_token(request.actor, now=now, **form.arguments())
+        except actions.TooManyTokensError:
+            form.add_error(None, _("You have 20 tokens. Revoke one first."))
+        else:
+            form = TokenForm()
+            messages.success(request, _("Token %(name)s made") % {"name": token.name})
+    rows = ApiToken.objects.visible_to(request.actor).kept_on_lists(now)
+    context = {"form": form, "tokens": rows, "secret": secret}
+    return render(request, "accounts/tokens.html", context, status=_status(form))
+
+
+@hidden_without(Permission.TOKEN_ISSUE)
+@require_POST
+def revoke_token(request: ActorRequest, ref: str) -> HttpResponse:
+    """Ends one of one's own tokens at once."""
+    rows = ApiToken.objects.visible_to(request.actor)
+    token = get_object_or_404(rows, ref=ref.upper())
+    actions.revoke_token(request.actor, ref=token.ref, now=clock.now())
+    messages.success(request, _("Token %(name)s revoked") % {"name": token.name})
+    return redirect("accounts:tokens")
 
 
 @require_POST

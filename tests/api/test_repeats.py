@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 from django.test import Client
+from rest_framework.renderers import JSONRenderer
 
 from posdoctor.accounts.models import Team
 from posdoctor.core import clock
@@ -144,16 +145,16 @@ def test_a_twin_takes_over_where_the_first_one_failed(
 ):
     """The first request dies after its write: nothing of it is left, and the second one does it."""
     caller = by_session(administrator)
-    render = idempotency.JSONRenderer.render
+    render = JSONRenderer.render
 
     def die(*_args: Any, **_kwargs: Any) -> bytes:
         raise RuntimeError("killed between the write and its answer")
 
-    monkeypatch.setattr(idempotency.JSONRenderer, "render", die)
+    monkeypatch.setattr(JSONRenderer, "render", die)
     refusal(caller.post("teams/", TEAM, **{"Idempotency-Key": "k"}), 500, "server_error")
     assert not Team.objects.exists()
     assert not IdempotencyKey.objects.exists()
-    monkeypatch.setattr(idempotency.JSONRenderer, "render", render)
+    monkeypatch.setattr(JSONRenderer, "render", render)
     assert caller.post("teams/", TEAM, **{"Idempotency-Key": "k"}).status_code == 201
 
 

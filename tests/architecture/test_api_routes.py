@@ -62,6 +62,7 @@ LEADS = rule(others=HIDDEN, anonymous=LOGIN, supervisor=OK, administrator=OK)
 
 TABLE: dict[str, dict[str, dict[str, str]]] = {
     "api:schema": {GET: PUBLIC},
+    "api:docs": {GET: PUBLIC},
     "api:unknown": {GET: NOWHERE, POST: NOWHERE, PATCH: NOWHERE, DELETE: NOWHERE},
     "api:me": {GET: OWN, PATCH: OWN},
     "api:people": {GET: OWN, POST: ADMINISTRATOR_ADDS},

@@ -9,11 +9,12 @@ from django.http import HttpResponse
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from merchants.models import Store
+from posdoctor.accounts import actions as account_actions
 from posdoctor.core import browser, clock
 from posdoctor.core.models import Heartbeat
 from posdoctor.notifications.models import Delivery
 from terminals.models import Terminal
-from tests.builders import make_message, make_run, make_team, make_ticket
+from tests.builders import actor_of, make_message, make_run, make_team, make_ticket
 from tests.conftest import Persona
 from tests.notifications.planning import plan
 from tickets.models import Attachment, Ticket
@@ -66,6 +67,9 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
     "core:style": {GET: STAFF},
     "accounts:home": {GET: PUBLIC},
     "accounts:me": {GET: SIGNED_IN, POST: SIGNED_IN},
+    "accounts:tokens": {GET: STAFF, POST: STAFF},
+    # Everybody only their own; it is the desk's here.
+    "accounts:revoke_token": {POST: rule(others=HIDDEN, anonymous=LOGIN, desk=OK)},
     "accounts:theme": {POST: SIGNED_IN},
     "accounts:choose_seat": {POST: SIGNED_IN},
     "accounts:users": {GET: ADMINISTRATOR},
@@ -186,15 +190,22 @@ class World:
     field_seat_user: str
     team: str
     run: str
+    # An API token of the desk.
+    token: str
     calendar: str
     notice: UUID
     stuck: UUID
 
 
 @pytest.fixture
-def world(terminal: Terminal, field: Persona) -> World:
+def world(terminal: Terminal, field: Persona, desk: Persona) -> World:
     assert terminal.store is not None
     assert field.user is not None
+    assert desk.seat is not None
+    now = clock.now()
+    token, _secret = account_actions.issue_token(
+        actor_of(desk.seat), name="x", can_write=False, areas=(), days=7, now=now
+    )
     Heartbeat.objects.create(name="ticker", beat_at=clock.now())
     ticket = make_ticket(terminal, assignee=field.user, status="open")
     message = make_message(ticket)
@@ -214,6 +225,7 @@ def world(terminal: Terminal, field: Persona) -> World:
         field_seat_user=field.user.ref,
         team=make_team(ticket.provider).ref,
         run=make_run(terminal, "network_down").ref,
+        token=token.ref,
         calendar=Calendar.objects.create(provider=ticket.provider, name="全年").ref,
         notice=notice.key,
         stuck=stuck.key,
@@ -257,6 +269,7 @@ def arguments(name: str, world: World) -> dict[str, object]:
         "tickets:drop_day": {"ref": world.calendar, "day": "2099-10-01"},
         "accounts:person": {"ref": world.field_seat_user},
         "accounts:team": {"ref": world.team},
+        "accounts:revoke_token": {"ref": world.token},
     }
     if name in special:
         return special[name]

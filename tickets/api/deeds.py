@@ -167,10 +167,10 @@ class OnSite(DeedView):
 class Leave(DeedView):
     """`tickets/{ref}/leave/`"""
 
-    @documented("tickets_leave", takes=inputs.ReasonInput, gives=shapes.Ticket)
+    @documented("tickets_leave", takes=inputs.TicketReasonInput, gives=shapes.Ticket)
     def post(self, request: Request, ref: str) -> Response:
         """End a visit without a fix, or call it off: back to the desk."""
-        ticket, given = self.begin(request, ref, Permission.TICKET_ON_SITE, inputs.ReasonInput)
+        ticket, given = self.begin(request, ref, Permission.TICKET_ON_SITE, inputs.TicketReasonInput)
         return self.done(actions.leave, ticket, **given)
 
 
@@ -213,10 +213,10 @@ class Close(DeedView):
 class Cancel(DeedView):
     """`tickets/{ref}/cancel/`"""
 
-    @documented("tickets_cancel", takes=inputs.ReasonInput, gives=shapes.Ticket)
+    @documented("tickets_cancel", takes=inputs.TicketReasonInput, gives=shapes.Ticket)
     def post(self, request: Request, ref: str) -> Response:
         """End a ticket that needs no more work."""
-        ticket, given = self.begin(request, ref, Permission.TICKET_CANCEL, inputs.ReasonInput)
+        ticket, given = self.begin(request, ref, Permission.TICKET_CANCEL, inputs.TicketReasonInput)
         return self.done(actions.cancel, ticket, **given)
 
 

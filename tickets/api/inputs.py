@@ -143,7 +143,7 @@ class DispatchInput(Input):
     engineer = serializers.CharField(max_length=REF_LENGTH)
 
 
-class ReasonInput(Input):
+class TicketReasonInput(Input):
     """Why."""
 
     reason = serializers.CharField(max_length=REASON_LENGTH)

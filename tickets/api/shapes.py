@@ -37,7 +37,7 @@ def is_seat(actor: Actor) -> bool:
     return actor.provider_id is not None
 
 
-class Contact(Shape):
+class TicketContact(Shape):
     """Whom to call; `reveal/` gives the whole number."""
 
     name = serializers.CharField()
@@ -104,7 +104,7 @@ class Ticket(Shape):
     merged_into = serializers.SerializerMethodField()
     attachment_count = serializers.IntegerField()
 
-    @extend_schema_field(Contact)
+    @extend_schema_field(TicketContact)
     def get_contact(self, ticket: TicketRow) -> dict[str, str]:
         """The number is masked."""
         return {"name": ticket.contact_name, "phone": masked_phone(ticket.contact_phone)}

@@ -1,17 +1,21 @@
 """The OpenAPI document, unknown addresses below `/api/`, and JSON for what fails before a view."""
 
+import json
 from functools import cache
 from typing import Any
 
+import yaml
 from django.contrib.auth.decorators import login_not_required
+from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
 from django.utils import translation
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 
-from posdoctor.core.api import errors
+from posdoctor.core.api import errors, reference
 
 
 @cache
@@ -22,11 +26,25 @@ def document() -> dict[str, Any]:
     return made
 
 
+def as_yaml() -> str:
+    """The document as `docs/openapi.yaml` holds it."""
+    plain = json.loads(json.dumps(document(), cls=DjangoJSONEncoder))
+    return yaml.safe_dump(plain, allow_unicode=True, sort_keys=False, width=100)
+
+
 @login_not_required
 @require_safe
 def schema(_request: HttpRequest) -> HttpResponse:
     """The document as JSON. It holds no data, hence asks for no sign-in."""
     return JsonResponse(document(), json_dumps_params={"ensure_ascii": False})
+
+
+@login_not_required
+@require_safe
+def docs(request: HttpRequest) -> HttpResponse:
+    """The document as a page, drawn here: the usual viewers need styles that the policy forbids."""
+    context = {"parts": reference.parts(document()), "version": document()["openapi"]}
+    return render(request, "core/api.html", context)
 
 
 @csrf_exempt
