@@ -199,7 +199,7 @@ def _stack(
         start=_time(column.start, zone),
         end=_time(column.start + board.QUARTER, zone) if column.start else "",
         has_tick=column.start is not None and not column.start.minute % 30,
-        is_near=column.urgency == Urgency.HOUR,
+        is_near=column.start is not None and column.start <= now + board.HOUR,
         due=column.urgency.value,
         count=column.count,
         unowned=column.unowned,
