@@ -10,10 +10,12 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from posdoctor.accounts.actor import Actor
+from posdoctor.accounts.models import Seat, Team
+from posdoctor.core.refs import ALPHABET
 from posdoctor.core.scrub import scrub
 from tickets.lifecycle import Priority, TicketStatus
 from tickets.models import Ticket
-from tickets.querysets import TicketQuerySet
+from tickets.querysets import TicketQuerySet, Today
 
 PAGE_ROWS = 50
 # Nobody pages to here by hand; it bounds what an address can make the database skip.
@@ -22,6 +24,7 @@ LAST_START = 10_000
 WALK_LIMIT = 500
 COUNT_LIMIT = 1000
 _WORDS_LENGTH = 80
+_LETTERS = set(ALPHABET)
 
 VIEWS: Mapping[str, str | Promise] = {
     "mine": _("My queue"),
@@ -32,19 +35,33 @@ VIEWS: Mapping[str, str | Promise] = {
     "resolved": _("Finished"),
 }
 SORTS: Mapping[str, str | Promise] = {
-    "queue": pgettext_lazy("sort", "By group"),
+    "queue": pgettext_lazy("sort", "Next due first"),
     "newest": pgettext_lazy("sort", "Newest first"),
     "oldest": pgettext_lazy("sort", "Oldest first"),
     "activity": pgettext_lazy("sort", "Last activity"),
 }
 GROUP_TITLES: Mapping[str, str | Promise] = {
-    "attention": pgettext_lazy("group", "Needs attention"),
-    "new": pgettext_lazy("group", "New"),
-    "open": pgettext_lazy("group", "In progress"),
-    "waiting": pgettext_lazy("group", "Waiting"),
+    "over": pgettext_lazy("group", "Overdue"),
+    "hour": pgettext_lazy("group", "Due within 1 hour"),
+    "today": pgettext_lazy("group", "Due today"),
+    "later": pgettext_lazy("group", "Due later"),
+    "paused": pgettext_lazy("group", "Clock paused"),
+    "none": pgettext_lazy("group", "No target"),
     "resolved": pgettext_lazy("group", "Fixed, to confirm"),
     "ended": pgettext_lazy("group", "Ended"),
 }
+DUES: Mapping[str, str | Promise] = {
+    "breached": pgettext_lazy("due", "Overdue"),
+    "hour": pgettext_lazy("due", "Due within 1 hour"),
+    "four_hours": pgettext_lazy("due", "Due within 4 hours"),
+    "today": pgettext_lazy("due", "Due today"),
+}
+MISSED: Mapping[str, str | Promise] = {
+    "first_response": pgettext_lazy("missed", "First response late"),
+    "restore": pgettext_lazy("missed", "Restored late"),
+}
+# Of `owner` and `team`: tickets that have none.
+NOBODY = "none"
 _ORDERS: Mapping[str, tuple[str, ...]] = {
     "newest": ("-opened_at", "-pk"),
     "oldest": ("opened_at", "pk"),
@@ -64,6 +81,10 @@ class QueueFilter:
     area: str = ""
     priority: str = ""
     status: str = ""
+    due: str = ""
+    missed: str = ""
+    owner: str = ""
+    team: str = ""
     words: str = ""
     sort: str = ""
     start: int = 0
@@ -82,13 +103,16 @@ class QueueFilter:
     @classmethod
     def _read(cls, view: str, query: Mapping[str, str], *, words: str) -> Self:
         known = {"priority": set(Priority.values), "sort": set(SORTS)}
-        known["status"] = {*TicketStatus.values, ANY_STATUS}
+        known |= {"status": {*TicketStatus.values, ANY_STATUS}, "due": set(DUES)}
+        known["missed"] = set(MISSED)
         picked = {name: query.get(name, "") for name in known}
         return cls(
             view=view,
             symptom=_plain(query.get("symptom", ""), 40),
             model=_plain(query.get("model", ""), 60),
             area=_plain(query.get("area", ""), 60),
+            owner=_ref(query.get("owner", ""), "U"),
+            team=_ref(query.get("team", ""), "G"),
             words=_plain(words, _WORDS_LENGTH),
             start=_whole(query.get("start", "")),
             **{name: value for name, value in picked.items() if value in known[name]},
@@ -111,7 +135,7 @@ class QueueFilter:
         """A filter is on."""
         return any(getattr(self, name) for name in _NARROWING)
 
-    def matching(self, actor: Actor) -> TicketQuerySet:
+    def matching(self, actor: Actor, today: Today) -> TicketQuerySet:
         """The tickets of this list that the actor may see, in no order."""
         rows = self._of_view(Ticket.objects.visible_to(actor), actor)
         exact = {
@@ -120,14 +144,36 @@ class QueueFilter:
             "store__area": self.area,
             "priority": self.priority,
             "status": "" if self.status == ANY_STATUS else self.status,
+            "assignee__ref": "" if self.owner == NOBODY else self.owner,
+            "team__ref": "" if self.team == NOBODY else self.team,
         }
         rows = rows.filter(**{name: value for name, value in exact.items() if value})
+        if self.owner == NOBODY:
+            rows = rows.unassigned()
+        if self.team == NOBODY:
+            rows = rows.filter(team__isnull=True)
+        if self.due:
+            rows = rows.due(self.due, today)
+        if self.missed:
+            rows = rows.missed(self.missed, today.now)
         return rows.matching(self.words, actor) if self.words else rows
 
-    def ordered(self, actor: Actor) -> TicketQuerySet:
-        """The same in the order of the list, with `group`."""
-        rows = self.matching(actor).in_groups()
+    def ordered(self, actor: Actor, today: Today) -> TicketQuerySet:
+        """The same in the order of the list, with `place`."""
+        rows = self.matching(actor, today).in_groups(today)
         return rows.group_order() if self.order == "queue" else rows.order_by(*_ORDERS[self.order])
+
+    def named(self, actor: Actor) -> tuple[Self, dict[str, str]]:
+        """Without an owner or team that the actor's provider does not have; the others' names."""
+        names = {}
+        if self.owner and self.owner != NOBODY:
+            seats = Seat.objects.visible_to(actor).filter(user__ref=self.owner)
+            names["owner"] = seats.values_list("user__name", flat=True).first() or ""
+        if self.team and self.team != NOBODY:
+            team = Team.objects.visible_to(actor).filter(ref=self.team).first()
+            names["team"] = str(team.label) if team else ""
+        unknown = {name: "" for name, words in names.items() if not words}
+        return replace(self, **unknown) if unknown else self, names  # type: ignore[arg-type]
 
     def _of_view(self, rows: TicketQuerySet, actor: Actor) -> TicketQuerySet:
         if self.view == "resolved":
@@ -160,7 +206,9 @@ class QueueFilter:
         return f"?{urlencode(kept)}" if kept else ""
 
 
-_NARROWING = ("symptom", "model", "area", "priority", "status", "words")
+_NARROWING = (
+    "symptom", "model", "area", "priority", "status", "due", "missed", "owner", "team", "words",
+)  # fmt: skip
 # Statuses that a ticket leaves again soon: sets of them stay small enough to count.
 _BOUNDED = frozenset(
     {"new", "open", "wait_merchant", "wait_vendor", "dispatched", "on_site", "resolved"}
@@ -174,6 +222,14 @@ def _plain(text: str, length: int) -> str:
     and before it is cut: the rest of a card would look like no card.
     """
     return scrub(" ".join(text.replace("\x00", "").split()))[:length]
+
+
+def _ref(text: str, letter: str) -> str:
+    """A reference of this kind, or `none`; empty for anything else."""
+    if text == NOBODY:
+        return text
+    is_ref = text.startswith(f"{letter}-") and 0 < len(text[2:]) <= 8 and set(text[2:]) <= _LETTERS
+    return text if is_ref else ""
 
 
 def _whole(text: str) -> int:

@@ -1,12 +1,14 @@
 """Sets of tickets and their parts, each bounded by who asks."""
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Self
+from zoneinfo import ZoneInfo
 
 from django.apps import apps as django_apps
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Least
 
 from merchants.models import Contact, Merchant
 from merchants.querysets import MerchantRows
@@ -14,6 +16,8 @@ from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.roles import Role
 from terminals.models import Terminal
 from tickets.lifecycle import CLOSE_AFTER_SILENCE, ENDED, WORKING, TicketStatus
+from tickets.sla.models import Clock, ClockState, Promise
+from tickets.sla.shown import with_calendars
 
 if TYPE_CHECKING:
     from tickets.models import Attachment, Message, Ticket, TicketEvent
@@ -23,7 +27,25 @@ if TYPE_CHECKING:
 _MATCH_LIMIT = 500
 
 # Headings of the inbox, in their order.
-GROUPS = ("attention", "new", "open", "waiting", "resolved", "ended")
+GROUPS = ("over", "hour", "today", "later", "paused", "none", "resolved", "ended")
+_HOUR = timedelta(hours=1)
+# Values of `due` in an address: up to when, beside the end of the day.
+_DUE_WITHIN = {"hour": _HOUR, "four_hours": timedelta(hours=4)}
+
+
+@dataclass(frozen=True)
+class Today:
+    """The moment that lists are judged at, and when the reader's day ends."""
+
+    now: datetime
+    ends_at: datetime
+
+    @classmethod
+    def at(cls, now: datetime, zone: str) -> Self:
+        """`zone` is the name of the zone that the reader's times are in."""
+        here = ZoneInfo(zone)
+        tomorrow = now.astimezone(here).date() + timedelta(days=1)
+        return cls(now, datetime.combine(tomorrow, time(), here))
 
 
 def _rank() -> models.Case:
@@ -31,6 +53,17 @@ def _rank() -> models.Case:
     names = ["urgent", "high", "normal"]
     whens = [models.When(priority=name, then=place) for place, name in enumerate(names)]
     return models.Case(*whens, default=len(names))
+
+
+def _clock(promise: Promise) -> models.FilteredRelation:
+    """The clock of one promise: at most one row a ticket, by the key (ticket, promise)."""
+    return models.FilteredRelation("clocks", condition=Q(clocks__promise=promise))
+
+
+def _due_while_running(name: str) -> models.Case:
+    return models.Case(
+        models.When(**{f"{name}__state": ClockState.RUNNING, "then": models.F(f"{name}__due_at")})
+    )
 
 
 def _count_of(model: str, column: str, of: str) -> Coalesce:
@@ -127,10 +160,50 @@ class TicketQuerySet(MerchantRows["Ticket"]):
     def with_list_columns(self) -> Self:
         """With everything that a row of a list shows: no query per row."""
         # Subqueries, not joins: a join would group the whole set before LIMIT takes fifty rows.
-        return self.select_related("merchant", "store", "terminal__model", "assignee").annotate(
-            attachment_count=_count_of("tickets.Attachment", "ticket_id", "pk"),
-            step_count=_count_of("diagnostics.DiagnosisStep", "run_id", "run_id"),
+        return (
+            self.select_related("merchant", "store", "terminal__model", "assignee")
+            .with_clocks()
+            .annotate(
+                attachment_count=_count_of("tickets.Attachment", "ticket_id", "pk"),
+                step_count=_count_of("diagnostics.DiagnosisStep", "run_id", "run_id"),
+            )
         )
+
+    def with_clocks(self) -> Self:
+        """With the clocks and their calendars, as their faces need them."""
+        return self.prefetch_related(models.Prefetch("clocks", queryset=with_calendars()))
+
+    def with_next_due(self) -> Self:
+        """Annotates `next_due_at`: when the next running clock is due; null where none is."""
+        if "next_due_at" in self.query.annotations:
+            return self
+        # Two joins to one row each: a subquery would run once for every place that names it.
+        return self.annotate(
+            first_clock=_clock(Promise.FIRST_RESPONSE), restore_clock=_clock(Promise.RESTORE)
+        ).annotate(
+            # LEAST of PostgreSQL leaves nulls out.
+            next_due_at=Least(
+                _due_while_running("first_clock"), _due_while_running("restore_clock")
+            )
+        )
+
+    def due(self, within: str, today: Today) -> Self:
+        """By the next running clock: `breached`, or still to come within `hour`, `four_hours`,
+        `today`.
+        """
+        rows = self.with_next_due()
+        if within == "breached":
+            return rows.filter(next_due_at__lt=today.now)
+        if within == "today":
+            return rows.filter(next_due_at__gte=today.now, next_due_at__lt=today.ends_at)
+        until = today.now + _DUE_WITHIN[within]
+        return rows.filter(next_due_at__gte=today.now, next_due_at__lte=until)
+
+    def missed(self, promise: str, now: datetime) -> Self:
+        """This promise was broken, or is broken and the tick has not noted it yet."""
+        broken = Q(breached_at__isnull=False) | Q(state=ClockState.RUNNING, due_at__lt=now)
+        clocks = Clock.objects.filter(broken, ticket_id=models.OuterRef("pk"), promise=promise)
+        return self.filter(models.Exists(clocks))
 
     def with_page_columns(self) -> Self:
         """With what a page about one ticket shows. The flow's document stays in the database:
@@ -141,45 +214,34 @@ class TicketQuerySet(MerchantRows["Ticket"]):
             "run__flow_version", "previous", "merged_into",
         ).defer("run__flow_version__document")  # fmt: skip
 
-    def in_groups(self) -> Self:
-        """Annotates `group`, the heading of the inbox that a ticket stands under (GROUPS)."""
+    def in_groups(self, today: Today) -> Self:
+        """Annotates `place`: the number in GROUPS of the heading that a ticket stands under."""
+        paused = Q(first_clock__state=ClockState.PAUSED) | Q(restore_clock__state=ClockState.PAUSED)
+        where = {
+            "resolved": Q(status=TicketStatus.RESOLVED),
+            "ended": ~Q(status__in=WORKING),
+            "over": Q(next_due_at__lt=today.now),
+            "hour": Q(next_due_at__lte=today.now + _HOUR),
+            "today": Q(next_due_at__lt=today.ends_at),
+            "later": Q(next_due_at__isnull=False),
+            "paused": paused,
+        }
         whens = [
-            models.When(status=TicketStatus.NEW, then=models.Value("new")),
-            models.When(
-                attention_at__isnull=False, status__in=WORKING, then=models.Value("attention")
-            ),
-            models.When(
-                status__in=[TicketStatus.WAIT_MERCHANT, TicketStatus.WAIT_VENDOR],
-                then=models.Value("waiting"),
-            ),
-            models.When(status__in=WORKING, then=models.Value("open")),
-            models.When(status=TicketStatus.RESOLVED, then=models.Value("resolved")),
+            models.When(test, then=models.Value(GROUPS.index(name))) for name, test in where.items()
         ]
-        return self.annotate(
-            group=models.Case(
-                *whens, default=models.Value("ended"), output_field=models.CharField()
-            )
-        )
+        rest = models.Value(GROUPS.index("none"))
+        place = models.Case(*whens, default=rest, output_field=models.IntegerField())
+        return self.with_next_due().annotate(place=place)
 
     def count_by_group(self) -> dict[str, int]:
-        """How many stand under each heading; empty ones are left out."""
-        rows = self.in_groups().order_by().values("group")  # type: ignore[misc] # an annotation
-        counted = rows.annotate(n=models.Count("pk"))
-        return {row["group"]: row["n"] for row in counted}
+        """How many stand under each heading; empty ones are left out. Call after `in_groups`."""
+        rows = self.order_by().values("place")  # type: ignore[misc] # an annotation
+        return {GROUPS[row["place"]]: row["n"] for row in rows.annotate(n=models.Count("pk"))}
 
     def group_order(self) -> Self:
-        """Group by group, in each the priority first, then the age. Call after `in_groups`."""
-        places = [models.When(group=name, then=place) for place, name in enumerate(GROUPS)]
-        return self.order_by(models.Case(*places, default=len(GROUPS)), _rank(), "opened_at", "pk")
-
-    def inbox_order(self) -> Self:
-        """What needs a person first: attention, then priority, then age."""
-        return self.order_by(
-            models.Case(models.When(attention_at__isnull=False, then=0), default=1),
-            _rank(),
-            "opened_at",
-            "pk",
-        )
+        """Group by group, each by due time, priority and age. Call after `in_groups`."""
+        due = models.F("next_due_at").asc(nulls_last=True)
+        return self.order_by("place", due, _rank(), "opened_at", "pk")
 
 
 class MessageQuerySet(models.QuerySet["Message"]):

@@ -18,6 +18,8 @@
 
   /* htmx: its event names appear in this block only. */
   var HTMX = {
+    config: 'htmx:config:request',
+    swap: 'htmx:before:swap',
     before: 'htmx:before:request',
     response: 'htmx:before:response',
     after: 'htmx:after:request',
@@ -28,7 +30,7 @@
   var running = 0;
   function isPoll(event) {
     var ctx = event.detail && event.detail.ctx;
-    return Boolean(ctx && ctx.sourceEvent && ctx.sourceEvent.type === 'pd:tick');
+    return Boolean(ctx && ctx.sourceEvent && /^pd:(tick|border)$/.test(ctx.sourceEvent.type));
   }
   doc.addEventListener(HTMX.before, function (event) {
     if (isPoll(event)) { return; }
@@ -42,7 +44,7 @@
   });
   doc.addEventListener(HTMX.response, function (event) {
     var raw = event.detail.ctx.response.raw;
-    root.classList.remove('is-offline');
+    root.classList.toggle('is-offline', raw.status >= 500);
     // Signed out meanwhile: show the sign-in page as a page, not inside a list. Drafts are kept.
     if (raw.redirected && text.login && new URL(raw.url).pathname === text.login) {
       event.preventDefault();
@@ -70,6 +72,12 @@
     }
   });
 
+  // A live part says which version of itself it shows: 304 while that holds.
+  doc.addEventListener(HTMX.config, function (event) {
+    var tag = event.detail.ctx.sourceElement.dataset.ptag;
+    if (tag && isPoll(event)) { event.detail.ctx.request.headers['HX-PTag'] = tag; }
+  });
+
   /* Live regions listen to pd:tick: every 15 s with jitter, only while seen and online. */
   function tick() {
     if (!doc.hidden && navigator.onLine !== false) {
@@ -80,8 +88,126 @@
     setTimeout(function () { tick(); again(); }, 15000 * (0.85 + Math.random() * 0.3));
   }
   again();
-  doc.addEventListener('visibilitychange', tick);
+  doc.addEventListener('visibilitychange', function () { tick(); count(); });
   window.addEventListener('online', tick);
+  window.addEventListener('offline', function () { root.classList.add('is-offline'); });
+
+  /* Clocks. The server decides the state and names the moment to be asked again (data-next); here
+     badges count down (data-due) by the server's clock: minutes, and seconds where they are few. */
+  var counting = 0;
+  function pair(n) { return (n < 10 ? '0' : '') + n; }
+  function serverNow(part) {
+    if (part.pdSent !== part.dataset.now) {
+      part.pdSent = part.dataset.now;
+      part.pdAhead = Number(part.pdSent) - Date.now();
+    }
+    return Date.now() + part.pdAhead;
+  }
+  function countWords(words, left, isCritical) {
+    var minutes = left < 0 ? Math.max(1, Math.floor(-left / 60000)) : Math.ceil(left / 60000);
+    if (isCritical) {
+      var seconds = Math.max(0, Math.floor(left / 1000));
+      return words[2].replace('#', pair(Math.floor(seconds / 60)) + ':' + pair(seconds % 60));
+    }
+    if (left >= 0) { return words[minutes < 120 ? 0 : 1].replace('#', minutes < 120 ? minutes : Math.floor(minutes / 60)); }
+    if (minutes < 120) { return words[3].replace('#', minutes); }
+    return minutes < 2880 ? words[4].replace('#', Math.floor(minutes / 60)) : words[5].replace('#', Math.floor(minutes / 1440));
+  }
+  function count() {
+    clearTimeout(counting);
+    if (doc.hidden) { return; }
+    var wait = 60000;
+    all('.sla[data-due], .sla[data-next]').forEach(function (badge) {
+      var part = badge.closest('[data-now]');
+      if (!part) { return; }
+      var now = serverNow(part);
+      var left = Number(badge.dataset.due) - now;
+      var next = Number(badge.dataset.next);
+      if (badge.dataset.due) {
+        var isCritical = badge.classList.contains('crit');
+        // At a border the server has the word: until it speaks a badge does not run past it.
+        var bound = next && now >= next ? Number(badge.dataset.due) - next + 1 : left;
+        var text = first('span:not(.vh)', badge).firstChild;
+        var words = countWords(part.dataset.words.split('|'), bound, isCritical);
+        if (text.data !== words) { text.data = words; }
+        var unit = isCritical ? 1000 : 60000;
+        wait = Math.min(wait, left > 0 ? left % unit || unit : unit - (-left % unit));
+      }
+      if (next && now >= next) { askServer(part); wait = Math.min(wait, 5000); }
+      else if (next) { wait = Math.min(wait, next - now); }
+    });
+    counting = setTimeout(count, Math.max(20, wait + 5));
+  }
+  function askServer(part) {
+    if (Date.now() - (part.pdAsked || 0) < 4000) { return; }
+    part.pdAsked = Date.now();
+    part.dispatchEvent(new CustomEvent('pd:border'));
+  }
+  function shapes() {
+    var found = {};
+    all('[id] > .sla').forEach(function (badge) { found[badge.parentNode.id] = badge.className; });
+    return found;
+  }
+  /* What a new list would do under the pointer waits behind a pill; faces change at once. */
+  var before = {};
+  function isHeld(list) { return list.matches(':hover') && !list.pdForced; }
+  function hold(list, markup) {
+    var fresh = new DOMParser().parseFromString(markup, 'text/html');
+    var added = 0;
+    all('.row', fresh).forEach(function (row) {
+      var old = doc.getElementById(row.id);
+      if (!old) { added += 1; return; }
+      old.replaceChild(first('.sla', row), first('.sla', old));
+    });
+    var order = function (from) { return all('.row, .grp', from).map(function (line) { return line.id || line.className; }).join(); };
+    if (order(fresh) === order(list)) { return false; }
+    var pill = first('.newpill', list) || button('', 'newpill');
+    pill.type = 'button';
+    pill.textContent = added ? list.dataset.textNew.replace('#', added) : list.dataset.textChanged;
+    list.insertBefore(pill, list.firstChild);
+    say(pill.textContent);
+    return true;
+  }
+  function release(list) {
+    if (!first('.newpill', list)) { return; }
+    list.pdForced = true;
+    list.dispatchEvent(new CustomEvent('pd:border'));
+  }
+  function say(words) {
+    var place = first('#clock-news');
+    if (place && words && place.textContent !== words) { place.textContent = words; }
+  }
+  doc.addEventListener(HTMX.swap, function (event) {
+    var ctx = event.detail.ctx;
+    before = shapes();
+    if (ctx.sourceElement.id === 'queue' && isPoll(event) && ctx.response.status === 200) {
+      if (isHeld(ctx.sourceElement) && hold(ctx.sourceElement, ctx.text)) {
+        event.preventDefault();
+        count();
+      }
+      ctx.sourceElement.pdForced = false;
+    }
+  });
+  doc.addEventListener(HTMX.swapped, function () {
+    var list = rows();
+    list.forEach(function (row) { row.classList.toggle('cur', first('.ti', row).getAttribute('href') === current); });
+    count();
+    // Told once, when the state changes, never when it counts.
+    say(all('[id] > .sla').filter(function (badge) {
+      var was = before[badge.parentNode.id];
+      return was && was !== badge.className;
+    }).slice(0, 3).map(function (badge) {
+      var title = first('.x', badge.parentNode);
+      return (title ? title.textContent + ': ' : '') + badge.textContent;
+    }).join('; '));
+  });
+  doc.addEventListener('click', function (event) {
+    if (event.target.closest('.newpill')) { release(event.target.closest('.in-list')); }
+  });
+  doc.addEventListener('mouseout', function (event) {
+    var list = event.target.closest('.in-list');
+    if (list && !list.contains(event.relatedTarget)) { release(list); }
+  });
 
   /* Toasts, from HX-Trigger: {"pd:toast": {"text", "level"?, "undo"?}}; undo is posted to. */
   function close(element) {
@@ -342,6 +468,7 @@
     if (last) { last.scrollIntoView({ block: 'nearest' }); }
   });
 
+  count();
   var problem = first('.errsum');
   if (problem) { problem.focus(); }
 }());

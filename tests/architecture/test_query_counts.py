@@ -21,8 +21,8 @@ from tickets.models import Ticket
 
 BASELINE = Path(__file__).resolve().parent.parent / "query_counts.json"
 # Aimed at 12 per full page; a search looks in three kinds of rows, twice each, and the bell of
-# every page counts once.
-MOST = 17
+# every page counts once, as do the clocks of a list and the moment they are read at.
+MOST = 19
 
 LISTS = {
     "inbox": ("tickets:inbox", {}, ""),

@@ -4,13 +4,12 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from django.db.models import QuerySet
-from django.utils.translation import get_language
 
 from tickets.sla.badge import Badge, Reader, badge, leading
 from tickets.sla.calendars import compiled
 from tickets.sla.clock import Promise
 from tickets.sla.explain import Life, Part, Step, Told, explain
-from tickets.sla.models import Calendar, Clock
+from tickets.sla.models import Clock
 
 
 def with_calendars() -> QuerySet[Clock]:
@@ -42,7 +41,7 @@ def explained(
         Life(
             clock=row.read(),
             started_at=row.started_at,
-            calendar=_label(row.calendar),
+            calendar=row.calendar.label,
             parts=[
                 Part(s.kind, s.from_at, s.to_at, s.reason, s.working_seconds)
                 for s in row.segments.order_by("pk")
@@ -60,9 +59,3 @@ def _face(row: Clock, reader: Reader) -> Badge:
     return badge(
         row.read(), compiled(row.calendar, reader.now), reader, promise=Promise(row.promise)
     )
-
-
-def _label(calendar: Calendar) -> str:
-    """Its name in the reader's language, where it has one."""
-    is_english = (get_language() or "").startswith("en")
-    return (calendar.name_en if is_english else "") or calendar.name

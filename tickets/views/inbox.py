@@ -1,10 +1,12 @@
 """The inbox: queues of tickets, and the panels of tickets that other pages fetch."""
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Exists, F, OuterRef
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModified
 from django.shortcuts import get_object_or_404, render
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -20,7 +22,10 @@ from tickets.context import nav_counts
 from tickets.filters import (
     ANY_STATUS,
     COUNT_LIMIT,
+    DUES,
     GROUP_TITLES,
+    MISSED,
+    NOBODY,
     PAGE_ROWS,
     SORTS,
     VIEWS,
@@ -29,16 +34,29 @@ from tickets.filters import (
 from tickets.lifecycle import Priority, TicketStatus
 from tickets.models import Ticket
 from tickets.querysets import GROUPS
-from tickets.views.desk import actor_of, desk_page, is_fragment, staff_page, zone_of
+from tickets.views.desk import (
+    Sight,
+    actor_of,
+    desk_page,
+    face_version,
+    is_fragment,
+    is_unchanged,
+    sight_of,
+    staff_page,
+    version_of,
+    with_badges,
+)
 from tickets.views.ticket_page import preview_of
 
 PANEL_ROWS = 10
 _AREAS = 200
 GROUP_LOOKS = {
-    "attention": ("bell-ring", "y"),
-    "new": ("sparkles", ""),
-    "open": ("circle-dashed", ""),
-    "waiting": ("circle-pause", ""),
+    "over": ("octagon-alert", "r"),
+    "hour": ("hourglass", "y"),
+    "today": ("clock", ""),
+    "later": ("calendar-days", ""),
+    "paused": ("circle-pause", ""),
+    "none": ("circle-dashed", ""),
     "resolved": ("circle-check", ""),
     "ended": ("check-check", ""),
 }
@@ -78,9 +96,14 @@ def page(request: HttpRequest, view: str = "mine") -> HttpResponse:
     """`/desk/` is one's own queue, `/desk/q/<view>/` the others; filters are in the address."""
     if view not in VIEWS:
         raise Http404
-    actor = actor_of(request)
-    queue = QueueFilter.of_inbox(view, request.GET)
-    context = _list_context(actor, queue, view) | {"zone": zone_of(request)}
+    actor, sight = actor_of(request), sight_of(request)
+    queue, names = QueueFilter.of_inbox(view, request.GET).named(actor)
+    context = _list_context(actor, queue, sight)
+    if is_unchanged(request, context["version"]):
+        return HttpResponseNotModified()
+    context["chips"] = _chips(queue, names)
+    if "HX-PTag" in request.headers:  # the list asks by itself; the pane is the reader's choice
+        return render(request, "tickets/desk/_queue.html", context | {"is_live": True})
     rows = context["rows"]
     context["preview"] = preview_of(actor, rows[0].ref) if rows else None
     if not is_fragment(request):
@@ -111,38 +134,58 @@ def of_merchant(request: HttpRequest, merchant_ref: str) -> HttpResponse:
 
 
 def _panel(request: HttpRequest, tickets: Any, *, shows_terminal: bool) -> HttpResponse:
-    rows = list(tickets.with_list_columns().order_by("-opened_at", "-pk")[: PANEL_ROWS + 1])
+    found = tickets.with_list_columns().order_by("-opened_at", "-pk")[: PANEL_ROWS + 1]
+    sight = sight_of(request)
+    rows = with_badges(found, sight)
     context = {
         "rows": rows[:PANEL_ROWS],
         "has_more": len(rows) > PANEL_ROWS,
         "shows_terminal": shows_terminal,
-        "zone": zone_of(request),
+        **sight.context(),
     }
     return render(request, "tickets/desk/_panel.html", context)
 
 
-def _list_context(actor: Actor, queue: QueueFilter, view: str) -> dict[str, Any]:
+def _list_context(actor: Actor, queue: QueueFilter, sight: Sight) -> dict[str, Any]:
     """The list itself: groups or one run of rows, how many, and the neighbouring pages."""
-    found = queue.ordered(actor).with_list_columns()
-    rows = list(found[queue.start : queue.start + PAGE_ROWS + 1])
+    found = queue.ordered(actor, sight.today).with_list_columns()
+    rows = with_badges(found[queue.start : queue.start + PAGE_ROWS + 1], sight)
     has_next, rows = len(rows) > PAGE_ROWS, rows[:PAGE_ROWS]
-    groups = _groups(actor, queue, rows) if queue.order == "queue" else []
-    total = sum(group.count for group in groups) if groups else _count(actor, queue)
+    is_whole = not has_next and not queue.start  # what is shown is all there is
+    counts = {}
+    if queue.order == "queue":
+        everything = queue.matching(actor, sight.today).in_groups(sight.today)
+        shown = Counter(GROUPS[row.place] for row in rows)  # type: ignore[attr-defined]
+        counts = shown if is_whole else everything.count_by_group()
+    groups = _groups(rows, counts)
+    total = sum(counts.values()) or (len(rows) if is_whole else _count(actor, queue, sight))
     return {
         "queue": queue,
-        "view": view,
-        "title": _title(actor, view),
+        "view": queue.view,
+        "title": _title(actor, queue.view),
         "rows": rows,
         "groups": [group for group in groups if group.rows],
         "total": f"{COUNT_LIMIT}+" if total > COUNT_LIMIT and not groups else total,
-        "chips": _chips(queue, rows),
         "next_query": queue.change(start=queue.start + PAGE_ROWS).inbox_query() if has_next else "",
         "has_previous": queue.start > 0,
         "previous_query": queue.change(start=max(0, queue.start - PAGE_ROWS)).inbox_query(),
         "first": queue.start + 1,
         "last": queue.start + len(rows),
         "elsewhere": nav_counts(actor) if not rows else {},
+        "version": _version(rows, groups, total, sight),
+        **sight.context(),
     }
+
+
+def _version(rows: list[Ticket], groups: list[Group], total: int, sight: Sight) -> str:
+    """Of the list as shown: what any deed on a row touches, its face, the counts, the day."""
+    return version_of(
+        [(r.pk, r.last_activity_at, r.attention_at, r.assignee_id, r.status) for r in rows],
+        [(r.priority, r.attachment_count, face_version(r.badge)) for r in rows],  # type: ignore[attr-defined]
+        [(group.name, group.count) for group in groups],
+        total,
+        sight.today.ends_at,
+    )
 
 
 def _title(actor: Actor, view: str) -> str:
@@ -151,13 +194,12 @@ def _title(actor: Actor, view: str) -> str:
     return str(VIEWS[view])
 
 
-def _count(actor: Actor, queue: QueueFilter) -> int:
+def _count(actor: Actor, queue: QueueFilter, sight: Sight) -> int:
     """At most one more than the limit: nobody needs the exact number of a million rows."""
-    return queue.matching(actor).order_by()[: COUNT_LIMIT + 1].count()
+    return queue.matching(actor, sight.today).order_by()[: COUNT_LIMIT + 1].count()
 
 
-def _groups(actor: Actor, queue: QueueFilter, rows: list[Ticket]) -> list[Group]:
-    counts = queue.matching(actor).count_by_group()
+def _groups(rows: list[Ticket], counts: Mapping[str, int]) -> list[Group]:
     return [
         Group(
             name=name,
@@ -165,9 +207,9 @@ def _groups(actor: Actor, queue: QueueFilter, rows: list[Ticket]) -> list[Group]
             icon=GROUP_LOOKS[name][0],
             tone=GROUP_LOOKS[name][1],
             count=counts.get(name, 0),
-            rows=[row for row in rows if row.group == name],  # type: ignore[attr-defined]
+            rows=[row for row in rows if row.place == place],  # type: ignore[attr-defined]
         )
-        for name in GROUPS
+        for place, name in enumerate(GROUPS)
         if counts.get(name)
     ]
 
@@ -186,6 +228,7 @@ def _tools(actor: Actor) -> dict[str, Any]:
             Option(ANY_STATUS, _("Every status")),
             *(Option(value, label) for value, label in TicketStatus.choices),
         ],
+        "dues": [Option(value, label) for value, label in DUES.items()],
         "sorts": [Option(value, label) for value, label in SORTS.items()],
     }
 
@@ -200,17 +243,22 @@ def symptom_options() -> list[Option]:
     return [Option(symptom, words[language]) for symptom, words in flows]
 
 
-def _chips(queue: QueueFilter, rows: list[Ticket]) -> list[Chip]:
-    """What narrows the list, in words."""
-    model = rows[0].terminal.model.label if rows else queue.model
+def _chips(queue: QueueFilter, names: dict[str, str]) -> list[Chip]:
+    """What narrows the list, in words; `names` are those of people and teams."""
+    owner = _("Owner: %(name)s") % {"name": names.get("owner", "")}
+    team = _("Team: %(name)s") % {"name": names.get("team", "")}
     words = {
         "symptom": _symptom(queue.symptom),
-        "model": str(model),
+        "model": _model(queue.model),
         "area": queue.area,
         "priority": str(dict(Priority.choices).get(queue.priority, "")),
         "status": _("Every status")
         if queue.status == ANY_STATUS
         else str(dict(TicketStatus.choices).get(queue.status, "")),
+        "due": str(DUES.get(queue.due, "")),
+        "missed": str(MISSED.get(queue.missed, "")),
+        "owner": _("Unassigned") if queue.owner == NOBODY else owner,
+        "team": _("Without team") if queue.team == NOBODY else team,
         "words": queue.words,
     }
     return [
@@ -218,6 +266,11 @@ def _chips(queue: QueueFilter, rows: list[Ticket]) -> list[Chip]:
         for name, label in words.items()
         if getattr(queue, name)
     ]
+
+
+def _model(slug: str) -> str:
+    model = TerminalModel.objects.filter(slug=slug).first() if slug else None
+    return str(model.label) if model else slug
 
 
 def _symptom(symptom: str) -> str:

@@ -16,7 +16,7 @@ from posdoctor.core.scrub import scrub
 from terminals.models import Terminal
 from terminals.querysets import TerminalQuerySet
 from tickets.models import Ticket
-from tickets.views.desk import actor_of, staff_page, zone_of
+from tickets.views.desk import actor_of, sight_of, staff_page, with_badges
 
 TICKET_ROWS = 20
 OTHER_ROWS = 10
@@ -35,12 +35,13 @@ def page(request: HttpRequest) -> HttpResponse:
     if found:
         return redirect("tickets:ticket", ref=found)
     tickets = Ticket.objects.visible_to(actor).matching(typed, actor).with_list_columns()
+    newest, sight = tickets.order_by("-opened_at", "-pk")[:TICKET_ROWS], sight_of(request)
     context: dict[str, Any] = {
         "typed": typed,
-        "rows": list(tickets.order_by("-opened_at", "-pk")[:TICKET_ROWS]) if typed else [],
+        "rows": with_badges(newest, sight) if typed else [],
         "terminals": list(terminals_matching(actor, typed)[:OTHER_ROWS]) if typed else [],
         "merchants": list(merchants_matching(actor, typed)[:OTHER_ROWS]) if typed else [],
-        "zone": zone_of(request),
+        **sight.context(),
     }
     context["has_hits"] = any(context[name] for name in ("rows", "terminals", "merchants"))
     response = render_page(request, "tickets/desk/search.html", "tickets/desk/_hits.html", context)

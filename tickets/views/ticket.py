@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
@@ -25,9 +25,27 @@ from tickets.filters import QueueFilter
 from tickets.forms.composer import MessageForm, NoteForm, ReplyForm
 from tickets.lifecycle import TicketStatus
 from tickets.models import Message, Ticket
-from tickets.views.desk import actor_of, is_fragment, say, staff_page, zone_of
+from tickets.views.desk import (
+    actor_of,
+    is_fragment,
+    is_unchanged,
+    say,
+    sight_of,
+    staff_page,
+    zone_of,
+)
 from tickets.views.files import MAX_REQUEST_BYTES
-from tickets.views.ticket_page import DEEDS, Deed, Reader, Shown, around_of, context_of, preview_of
+from tickets.views.ticket_page import (
+    DEEDS,
+    Deed,
+    Reader,
+    Shown,
+    around_of,
+    clocks_of,
+    context_of,
+    preview_of,
+    why_of,
+)
 
 PAGE, FRAGMENT = "tickets/desk/ticket.html", "tickets/desk/_answer.html"
 _Act = Callable[..., Any]
@@ -37,12 +55,17 @@ _Act = Callable[..., Any]
 @never_cache
 @staff_page
 def page(request: HttpRequest, ref: str) -> HttpResponse:
-    """The whole ticket; `?pane=preview` is the inbox's pane."""
+    """The whole ticket; `?pane=preview` is the inbox's pane, `clocks` and `why` are parts of it."""
+    pane = request.GET.get("pane") if is_fragment(request) else ""
+    if pane == "clocks":
+        return _clocks(request, ref)
     ticket = _ticket(request, ref)
-    if request.GET.get("pane") == "preview" and is_fragment(request):
+    if pane == "preview":
         context = {"preview": preview_of(actor_of(request), ticket.ref), "zone": zone_of(request)}
         return render(request, "tickets/desk/_preview.html", context)
-    return _shown(request, ticket)
+    if pane == "why":
+        return render(request, "tickets/desk/_why.html", _why(request, ticket))
+    return _shown(request, ticket, why=request.GET.get("pane") == "why")
 
 
 @takes_bodies_up_to(MAX_REQUEST_BYTES)
@@ -169,6 +192,20 @@ def print_slip(request: HttpRequest, ref: str) -> HttpResponse:
     return render(request, "tickets/desk/print.html", context)
 
 
+def _clocks(request: HttpRequest, ref: str) -> HttpResponse:
+    """The head's clocks, which ask by themselves: 304 while they hold."""
+    ticket = get_object_or_404(Ticket.objects.visible_to(actor_of(request)), ref=ref)
+    context = clocks_of(ticket, sight_of(request))
+    if is_unchanged(request, context["clocks_version"]):
+        return HttpResponseNotModified()
+    return render(request, "tickets/desk/_clocks.html", context)
+
+
+def _why(request: HttpRequest, ticket: Ticket) -> dict[str, Any]:
+    sight = sight_of(request)
+    return {"why": why_of(actor_of(request), ticket, sight), "zone": sight.zone}
+
+
 def _ticket(request: HttpRequest, ref: str) -> Ticket:
     """The ticket with its page columns, or 404 where it does not exist for the actor."""
     rows = Ticket.objects.visible_to(actor_of(request)).with_page_columns()
@@ -181,9 +218,16 @@ def _reader(request: HttpRequest) -> Reader:
 
 
 def _shown(
-    request: HttpRequest, ticket: Ticket, shown: Shown | None = None, *, status: int = 200
+    request: HttpRequest,
+    ticket: Ticket,
+    shown: Shown | None = None,
+    *,
+    status: int = 200,
+    why: bool = False,
 ) -> HttpResponse:
     context = context_of(_reader(request), ticket, shown)
+    if why:
+        context |= _why(request, ticket)
     return render_page(request, PAGE, FRAGMENT, context, status=status)
 
 

@@ -17,11 +17,16 @@ from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.models import Seat, Team
 from posdoctor.accounts.policies import Permission, may
 from terminals.lifecycle import TerminalState
+from tickets.events import EventKind
 from tickets.filters import VIEWS, WALK_LIMIT, QueueFilter
 from tickets.forms import desk as forms
-from tickets.lifecycle import Move, can
+from tickets.lifecycle import Move, Priority, can
 from tickets.models import Attachment, Message, Ticket, TicketEvent
-from tickets.views.time_line import cause_words, merged
+from tickets.sla.badge import Badge
+from tickets.sla.explain import Step
+from tickets.sla.shown import badges, explained, with_calendars
+from tickets.views.desk import Sight, face_version, version_of
+from tickets.views.time_line import cause_words, label_of, merged
 
 REPAIRS_WITHIN = timedelta(days=90)
 EARLIER_ROWS = 6
@@ -213,11 +218,13 @@ def preview_of(actor: Actor, ref: str) -> dict[str, Any] | None:
     }
 
 
-def place_of(actor: Actor, ticket: Ticket, queue: QueueFilter | None) -> Place | None:
+def place_of(reader: "Reader", ticket: Ticket) -> Place | None:
     """Position, previous and next in the queue that the address names."""
+    queue = reader.queue
     if queue is None:
         return None
-    refs = list(queue.ordered(actor).values_list("ref", flat=True)[:WALK_LIMIT])
+    found = queue.ordered(reader.actor, reader.sight.today)
+    refs = list(found.values_list("ref", flat=True)[:WALK_LIMIT])
     place = Place(title=VIEWS[queue.view], query=queue.ticket_query(), back=queue, total=len(refs))
     if ticket.ref not in refs:
         return replace(place, next_ref=refs[0] if refs else "")
@@ -248,6 +255,61 @@ class Reader:
     zone: str
     queue: QueueFilter | None = field(default=None)
 
+    @property
+    def sight(self) -> Sight:
+        """The moment and the zone, as the faces of clocks take them."""
+        return Sight(self.now, self.zone)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A promise, its face, and how its clock came to be due then."""
+
+    promise: str
+    badge: Badge
+    steps: Sequence[Step]
+
+
+def clocks_of(ticket: Ticket, sight: Sight) -> dict[str, Any]:
+    """What `tickets/desk/_clocks.html` names: the faces of both clocks, and their version."""
+    rows = list(with_calendars().filter(ticket=ticket))
+    faces = badges(rows, sight.reader(ticket))
+    return {
+        "ticket": ticket,
+        "clocks": list(zip(rows, faces, strict=True)),
+        "clocks_version": version_of([face_version(face) for face in faces], sight.today.ends_at),
+        **sight.context(),
+    }
+
+
+def why_of(actor: Actor, ticket: Ticket, sight: Sight) -> list[Explained]:
+    """The life of each clock, for the desk."""
+    kinds = [EventKind.WAITING, EventKind.PRIORITY_CHANGED]
+    events = list(_own(TicketEvent, actor, ticket).filter(kind__in=kinds).order_by("pk"))
+    waits = {
+        event.occurred_at: str(event.data.get("wait_for", ""))
+        for event in events
+        if event.kind == EventKind.WAITING
+    }
+    priorities = [
+        (
+            event.occurred_at,
+            label_of(Priority, event.data.get("before")),
+            label_of(Priority, event.data.get("after")),
+        )
+        for event in events
+        if event.kind == EventKind.PRIORITY_CHANGED
+    ]
+    rows, reader = list(with_calendars().filter(ticket=ticket)), sight.reader(ticket)
+    return [
+        Explained(
+            row.get_promise_display(),
+            face,
+            explained(row, reader, waits=waits, priorities=priorities),
+        )
+        for row, face in zip(rows, badges(rows, reader), strict=True)
+    ]
+
 
 def context_of(reader: Reader, ticket: Ticket, shown: Shown | None = None) -> dict[str, Any]:
     """Everything that `tickets/desk/ticket.html` and its fragment name."""
@@ -262,8 +324,8 @@ def context_of(reader: Reader, ticket: Ticket, shown: Shown | None = None) -> di
     return {
         "ticket": ticket,
         "symptom_words": flow.symptom.get(reader_language()) if flow else "",
-        "zone": reader.zone,
-        "place": place_of(actor, ticket, reader.queue),
+        **clocks_of(ticket, reader.sight),
+        "place": place_of(reader, ticket),
         "evidence": evidence_of(ticket.run),
         "photos": [file for file in reported if file.is_image],
         "entries": merged(

@@ -135,7 +135,7 @@ def _dispatched(data: dict[str, Any]) -> str:
 
 
 def _waiting(data: dict[str, Any], zone: str) -> str:
-    whom = _label(WaitFor, data.get("wait_for"))
+    whom = label_of(WaitFor, data.get("wait_for"))
     at = parse_datetime(str(data.get("remind_at") or ""))
     if at is None:
         return _("Waiting for: %(whom)s") % {"whom": whom}
@@ -147,9 +147,9 @@ def _waiting(data: dict[str, Any], zone: str) -> str:
 def _resolved(data: dict[str, Any], flow: Flow | None) -> str:
     parts = [
         cause_words(str(data.get("cause", "")), flow),
-        _label(Certainty, data.get("certainty")),
-        _label(FixedBy, data.get("fixed_by")),
-        _label(Proof, data.get("proof")),
+        label_of(Certainty, data.get("certainty")),
+        label_of(FixedBy, data.get("fixed_by")),
+        label_of(Proof, data.get("proof")),
     ]
     return _("Resolved: %(how)s") % {"how": " · ".join(part for part in parts if part)}
 
@@ -160,7 +160,7 @@ def _reopened(data: dict[str, Any], flow: Flow | None) -> str:
 
 
 def _priority(data: dict[str, Any]) -> str:
-    before, after = _label(Priority, data.get("before")), _label(Priority, data.get("after"))
+    before, after = label_of(Priority, data.get("before")), label_of(Priority, data.get("after"))
     return _("Priority: %(before)s → %(after)s") % {"before": before, "after": after}
 
 
@@ -168,6 +168,6 @@ def _merged(data: dict[str, Any]) -> str:
     return _("Merged into") if "into" in data else _("Took over a double:")
 
 
-def _label(choices: Any, value: Any) -> str:
+def label_of(choices: Any, value: Any) -> str:
     """The words of a stored key; a key of an older version stays a key."""
     return str(choices(value).label) if value in choices.values else str(value or "")

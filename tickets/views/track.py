@@ -27,7 +27,7 @@ from tickets.forms.report import UnlockForm, WordsForm
 from tickets.lifecycle import Move, TicketStatus, can
 from tickets.models import Message, Ticket
 from tickets.views.files import limited_upload
-from tickets.views.progress import headline, stages
+from tickets.views.progress import answered_at, headline, promised, stages
 
 PAGE, LOCKED = "tickets/merchant/track.html", "tickets/merchant/locked.html"
 
@@ -150,12 +150,16 @@ def _shown(
     waits = ticket.status == TicketStatus.WAIT_MERCHANT
     replies = [message for message in talk if message.kind == Message.Kind.REPLY]
     target = ticket.merged_into
+    clocks = {row.promise: row for row in ticket.clocks.all()}
     context = {
         "ticket": ticket,
         "provider": ticket.provider,
         "zone": ticket.store.time_zone,
         "headline": headline(ticket),
-        "stages": stages(ticket, step_count=len(steps)),
+        "promised": promised(ticket, clocks, clock.now()),
+        "stages": stages(
+            ticket, step_count=len(steps), answered_at=answered_at(clocks) if replies else None
+        ),
         "talk": talk,
         "question": replies[-1] if waits and replies else None,
         "findings": steps,

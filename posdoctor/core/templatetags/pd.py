@@ -4,6 +4,7 @@ They choose words and pictures only; what a state means is decided where the sta
 """
 
 import logging
+import math
 import re
 import time
 import zlib
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 import lucide as lucide_icons
@@ -23,7 +24,7 @@ from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.utils import timezone, translation
 from django.utils.functional import Promise
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import pgettext_lazy
 
@@ -340,6 +341,104 @@ def priority_tag(priority: str) -> dict[str, Any]:
     """`{% priority_tag ticket.priority %}`: flag, colour and word."""
     look = PRIORITY_LOOKS[priority]
     return {"tone": look.tone, "icon_name": look.icon, "label": look.staff}
+
+
+PROMISE_WORDS: Mapping[str, str | Promise] = {
+    "first_response": pgettext_lazy("promise", "First response"),
+    "restore": pgettext_lazy("promise", "Restore"),
+}
+
+
+class Face(Protocol):
+    """The face of a clock; `tickets.sla.badge.Badge` is one."""
+
+    words: str
+    full_words: str
+    promise: str | None
+    due_at: datetime | None
+    share_left: float | None
+    counts_down: bool
+    next_change_at: datetime | None
+
+    @property
+    def shape(self) -> str:
+        """The class of its shape."""
+
+    @property
+    def icon(self) -> str:
+        """The name of its icon."""
+
+
+@register.simple_tag
+def clock_badge(face: Face, zone: str, where: str = "row") -> SafeString:
+    """`{% clock_badge row.badge zone %}`. A row says what is promised to readers of the page
+    only, the head (`where="head"`) names the due time too. A browser counts on from `data-due`
+    and asks the server at `data-next`; both are milliseconds.
+    """
+    label = str(PROMISE_WORDS.get(face.promise or "", ""))
+    title = label
+    if face.due_at is not None:
+        title = f"{label} {face.due_at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}"
+    marks = {"title": title}
+    if face.counts_down and face.due_at is not None:
+        marks["data-due"] = str(_milliseconds(face.due_at))
+    if face.next_change_at is not None:
+        marks["data-next"] = str(_milliseconds(face.next_change_at))
+    words, rest = face.words, ""
+    if where == "head":
+        words, _dot, rest = face.full_words.partition(" · ") if marks.get("data-due") else (
+            face.full_words, "", ""
+        )  # fmt: skip
+        rest = f" · {rest}" if rest else ""
+    said = "" if where == "head" or not label else f"{label} "
+    return _badge(face.shape, face.icon, (said, words, rest), face.share_left, marks)
+
+
+@register.simple_tag
+def badge_sample(shape: str, icon_name: str, words: str, share: int = 0) -> SafeString:
+    """A face with words of its own, for the style page; `share` in percent."""
+    return _badge(shape, icon_name, ("", words, ""), share / 100, {})
+
+
+def _badge(
+    shape: str,
+    icon_name: str,
+    words: tuple[str, str, str],
+    share: float | None,
+    marks: Mapping[str, str],
+) -> SafeString:
+    said, counted, rest = words
+    attributes = format_html_join("", ' {}="{}"', ((k, v) for k, v in marks.items() if v))
+    drawing: SafeString | str = ""
+    if icon_name.startswith("ring"):
+        drawing = _ring(share or 0.0, has_dot=icon_name == "ring-low")
+    elif icon_name:
+        drawing = icon(icon_name)
+    return format_html(
+        '<span class="sla {}"{}>{}{}<span>{}</span>{}</span>',
+        shape,
+        attributes,
+        drawing,
+        format_html('<span class="vh">{}</span>', said) if said else "",
+        counted,
+        rest,
+    )
+
+
+def _ring(share: float, *, has_dot: bool) -> SafeString:
+    """A ring that shows the share left; the dot tells the last quarter without colour."""
+    return format_html(
+        '<svg class="ring" viewBox="0 0 20 20" aria-hidden="true"><circle class="t" cx="10" cy="10"'
+        ' r="7"/><circle class="v" cx="10" cy="10" r="7" pathLength="100" stroke-dasharray="{}'
+        ' 100"/>{}</svg>',
+        round(share * 20) * 5,
+        mark_safe('<circle class="d" cx="10" cy="10" r="1.5"/>') if has_dot else "",
+    )
+
+
+def _milliseconds(moment: datetime) -> int:
+    """Since 1970, not before the moment."""
+    return math.ceil(moment.timestamp() * 1000)
 
 
 @register.filter

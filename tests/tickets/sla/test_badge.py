@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.utils import translation
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.tickets.sla.drawn_calendars import World, worlds
@@ -22,8 +22,13 @@ from tickets.sla.badge import (
     leading,
     waiting_words,
 )
-from tickets.sla.business_time import CompiledCalendar, WorkCalendar, compile_calendar
-from tickets.sla.clock import Clock, Promise, State
+from tickets.sla.business_time import (
+    CalendarHorizonError,
+    CompiledCalendar,
+    WorkCalendar,
+    compile_calendar,
+)
+from tickets.sla.clock import Clock, Promise
 from tickets.sla.explain import Life, Part, StepKind, Told, closed_between, explain
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -236,6 +241,7 @@ def test_between_two_announced_changes_nothing_but_the_count_changes(
     assert [order.index(s) for s in states] == sorted(order.index(s) for s in states)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(worlds(), st.data())
 def test_a_running_clock_only_ever_gets_worse(world: World, data: st.DataObject):
     start = world.noon + timedelta(seconds=data.draw(st.integers(-200_000, 200_000)))
@@ -243,9 +249,8 @@ def test_a_running_clock_only_ever_gets_worse(world: World, data: st.DataObject)
         clock = rules.start(
             data.draw(st.sampled_from([600, 3600, 14_400, 86_400])), LEVELS, world.compiled, start
         )
-    except Exception as error:  # noqa: BLE001 - the drawn calendar ends too soon
-        assert type(error).__name__ in {"CalendarHorizonError", "NeverOpenError"}
-        return
+    except CalendarHorizonError:
+        return  # the drawn calendar ends too soon
     moments = sorted(data.draw(st.lists(st.integers(0, 200_000), min_size=2, max_size=6)))
     zone = ZoneInfo(world.calendar.zone)
     order = ["on_track", "due_soon", "critical", "breached"]
@@ -258,8 +263,9 @@ def test_a_running_clock_only_ever_gets_worse(world: World, data: st.DataObject)
         assert shown.share_left is not None
         assert shown.share_left <= share + 1e-9
         severity, share = order.index(shown.state), shown.share_left
+        assert clock.due_at is not None
         is_over = start + timedelta(seconds=seconds) > clock.due_at
-        assert (shown.state == "breached") is is_over
+        assert (shown.state == BadgeState.BREACHED) is is_over
 
 
 def test_a_browser_counts_in_the_words_of_the_server():
@@ -369,9 +375,9 @@ def test_ends_are_told():
     clock = running(1)
     late, _levels = rules.settle(clock, at(20, 12))
 
-    def kinds(after: Clock, now: datetime = at(20, 13)) -> list[StepKind]:
+    def kinds(after: Clock) -> list[StepKind]:
         life = Life(after, START, "x", [])
-        return [step.kind for step in explain(life, ALWAYS, Reader(now, SHANGHAI))]
+        return [step.kind for step in explain(life, ALWAYS, Reader(at(20, 13), SHANGHAI))]
 
     assert kinds(late) == [StepKind.STARTED, StepKind.RAN, StepKind.BREACHED]
     assert kinds(clock) == [StepKind.STARTED, StepKind.RAN, StepKind.BREACHED]  # before the tick
@@ -419,6 +425,7 @@ def test_breaks_within_a_day_and_closed_days_are_named_by_their_hours():
     assert ("closed", "20 18:00", "11月20日 18:00–11月23日 09:00 不计时") in told
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(worlds(), st.integers(-300_000, 300_000), st.integers(0, 300_000))
 def test_what_is_closed_and_what_counts_make_up_the_whole(world: World, shift: int, length: int):
     start = world.noon + timedelta(seconds=shift)
