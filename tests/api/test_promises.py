@@ -6,7 +6,7 @@ import pytest
 
 from posdoctor.core import clock
 from tests.api.conftest import Caller, by_session
-from tests.builders import make_provider
+from tests.builders import make_clocks, make_provider, make_ticket
 from tests.conftest import Persona
 from tickets.sla.defaults import default_policy
 from tickets.sla.models import Calendar, Target
@@ -131,3 +131,17 @@ def test_the_desk_sees_no_settings_but_previews(api: Caller, calendar: Calendar)
         assert api.get(path).status_code == 404
     asked = {"calendar": calendar.ref, "start": START, "minutes": 60}
     assert api.post("sla/preview/", asked).status_code == 200
+
+
+def test_clocks_of_a_ticket_say_how_they_stand_and_why(api: Caller, terminal, merchant: Persona):
+    ticket = make_ticket(terminal, priority="urgent", status="open", opened_at=clock.now())
+    make_clocks(ticket)
+    first, restore = api.get(f"tickets/{ticket.ref}/clocks/").json()["results"]
+    assert (first["promise"], first["badge"]) == ("first_response", "critical")
+    assert (restore["promise"], restore["state"]) == ("restore", "running")
+    assert restore["budget_seconds"] == 4 * 3600
+    assert [level["percent"] for level in restore["levels"]] == [50, 75, 90, 100]
+    assert [step["kind"] for step in restore["explanation"]][-1] == "due"
+    seen = by_session(merchant).get(f"tickets/{ticket.ref}/clocks/").json()["results"]
+    assert seen[1]["due_at"] == restore["due_at"]
+    assert (seen[1]["levels"], seen[1]["explanation"]) == ([], [])

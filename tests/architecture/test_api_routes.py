@@ -103,6 +103,7 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
     "api:tickets": {GET: OWN, POST: WALK},
     "api:ticket": {GET: JOB, PATCH: JOB},
     "api:ticket_timeline": {GET: JOB},
+    "api:ticket_clocks": {GET: JOB},
     "api:ticket_attachments": {GET: JOB},
     "api:ticket_attachment": {GET: JOB},
     "api:ticket_reply": {POST: JOB_SEATS},

@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from merchants.hours import DAYS, spans_text
+from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.api.base import ApiView
 from posdoctor.accounts.models import ApiToken
 from posdoctor.accounts.policies import Permission, require
@@ -20,6 +21,8 @@ from posdoctor.core.api.schema import documented
 from posdoctor.core.api.shapes import read, refused
 from tickets.actions import promises as actions
 from tickets.api import promise_shapes as shapes
+from tickets.api.base import TicketsView
+from tickets.explanations import Explained, explanations
 from tickets.forms.promises import CalendarForm, as_minutes
 from tickets.sla.badge import Reader
 from tickets.sla.business_time import CalendarHorizonError
@@ -56,6 +59,19 @@ class PromisesView(ApiView):
         if self.actor.provider_id is None:
             raise Http404
         return default_policy(self.actor.provider_id)
+
+
+class Clocks(TicketsView):
+    """`tickets/{ref}/clocks/`"""
+
+    @documented("tickets_clocks", gives=shapes.Clocks)
+    def get(self, request: Request, ref: str) -> Response:  # noqa: ARG002 - DRF's signature
+        """Both promises of a ticket, how they stand, and why they are due then."""
+        ticket = self.ticket(ref)
+        zone = ZoneInfo(ticket.provider.time_zone)
+        reader = Reader(self.now, zone, ticket.wait_for)
+        rows = [_clock(one, self.actor) for one in explanations(self.actor, ticket, reader)]
+        return Response(shapes.Clocks({"results": rows}).data)
 
 
 class ThePolicy(PromisesView):
@@ -240,6 +256,23 @@ def level_rows(clock: ClockRules) -> list[dict[str, int | datetime]]:
     """The moments of the levels; none where nothing is planned."""
     pairs = zip(clock.levels, clock.fire_at, strict=False)
     return [{"percent": percent, "at": at} for percent, at in pairs]
+
+
+def _clock(one: Explained, actor: Actor) -> dict[str, Any]:
+    """Merchants see when, not the desk's work in between."""
+    clock = one.clock
+    plain = (
+        "promise", "state", "budget_seconds", "consumed_seconds", "started_at", "due_at",
+        "met_at", "breached_at",
+    )  # fmt: skip
+    is_seat = actor.provider_id is not None
+    return {
+        **{name: getattr(clock, name) for name in plain},
+        "badge": one.badge.state.value,
+        "words": one.badge.full_words or one.badge.words,
+        "levels": level_rows(clock.read()) if is_seat else [],
+        "explanation": one.steps if is_seat else [],
+    }
 
 
 def _policy(policy: Policy) -> dict[str, Any]:

@@ -35,6 +35,7 @@ urlpatterns = [
     path("tickets/", reads.Tickets.as_view(), name="tickets"),
     path("tickets/<str:ref>/", reads.OneTicket.as_view(), name="ticket"),
     path("tickets/<str:ref>/timeline/", reads.Timeline.as_view(), name="ticket_timeline"),
+    path("tickets/<str:ref>/clocks/", promises.Clocks.as_view(), name="ticket_clocks"),
     path("tickets/<str:ref>/attachments/", reads.Attachments.as_view(), name="ticket_attachments"),
     path(
         "tickets/<str:ref>/attachments/<str:key>/",

@@ -21,6 +21,7 @@ from posdoctor.core.errors import IllegalMoveError
 from posdoctor.core.htmx import render_page
 from posdoctor.core.request_guard import takes_bodies_up_to
 from tickets import actions
+from tickets.explanations import explanations
 from tickets.filters import QueueFilter
 from tickets.forms.composer import MessageForm, NoteForm, ReplyForm
 from tickets.lifecycle import TicketStatus
@@ -44,7 +45,6 @@ from tickets.views.ticket_page import (
     clocks_of,
     context_of,
     preview_of,
-    why_of,
 )
 
 PAGE, FRAGMENT = "tickets/desk/ticket.html", "tickets/desk/_answer.html"
@@ -203,7 +203,10 @@ def _clocks(request: HttpRequest, ref: str) -> HttpResponse:
 
 def _why(request: HttpRequest, ticket: Ticket) -> dict[str, Any]:
     sight = sight_of(request)
-    return {"why": why_of(actor_of(request), ticket, sight), "zone": sight.zone}
+    return {
+        "why": explanations(actor_of(request), ticket, sight.reader(ticket)),
+        "zone": sight.zone,
+    }
 
 
 def _ticket(request: HttpRequest, ref: str) -> Ticket:

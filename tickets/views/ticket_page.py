@@ -17,16 +17,13 @@ from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.models import Seat, Team
 from posdoctor.accounts.policies import Permission, may
 from terminals.lifecycle import TerminalState
-from tickets.events import EventKind
 from tickets.filters import VIEWS, WALK_LIMIT, QueueFilter
 from tickets.forms import desk as forms
-from tickets.lifecycle import Move, Priority, can
+from tickets.lifecycle import Move, can
 from tickets.models import Attachment, Message, Ticket, TicketEvent
-from tickets.sla.badge import Badge
-from tickets.sla.explain import Step
-from tickets.sla.shown import badges, explained, with_calendars
+from tickets.sla.shown import badges, with_calendars
 from tickets.views.desk import Sight, face_version, version_of
-from tickets.views.time_line import cause_words, label_of, merged
+from tickets.views.time_line import cause_words, merged
 
 REPAIRS_WITHIN = timedelta(days=90)
 EARLIER_ROWS = 6
@@ -261,15 +258,6 @@ class Reader:
         return Sight(self.now, self.zone)
 
 
-@dataclass(frozen=True)
-class Explained:
-    """A promise, its face, and how its clock came to be due then."""
-
-    promise: str
-    badge: Badge
-    steps: Sequence[Step]
-
-
 def clocks_of(ticket: Ticket, sight: Sight) -> dict[str, Any]:
     """What `tickets/desk/_clocks.html` names: the faces of both clocks, and their version."""
     rows = list(with_calendars().filter(ticket=ticket))
@@ -280,35 +268,6 @@ def clocks_of(ticket: Ticket, sight: Sight) -> dict[str, Any]:
         "clocks_version": version_of([face_version(face) for face in faces], sight.today.ends_at),
         **sight.context(),
     }
-
-
-def why_of(actor: Actor, ticket: Ticket, sight: Sight) -> list[Explained]:
-    """The life of each clock, for the desk."""
-    kinds = [EventKind.WAITING, EventKind.PRIORITY_CHANGED]
-    events = list(_own(TicketEvent, actor, ticket).filter(kind__in=kinds).order_by("pk"))
-    waits = {
-        event.occurred_at: str(event.data.get("wait_for", ""))
-        for event in events
-        if event.kind == EventKind.WAITING
-    }
-    priorities = [
-        (
-            event.occurred_at,
-            label_of(Priority, event.data.get("before")),
-            label_of(Priority, event.data.get("after")),
-        )
-        for event in events
-        if event.kind == EventKind.PRIORITY_CHANGED
-    ]
-    rows, reader = list(with_calendars().filter(ticket=ticket)), sight.reader(ticket)
-    return [
-        Explained(
-            row.get_promise_display(),
-            face,
-            explained(row, reader, waits=waits, priorities=priorities),
-        )
-        for row, face in zip(rows, badges(rows, reader), strict=True)
-    ]
 
 
 def context_of(reader: Reader, ticket: Ticket, shown: Shown | None = None) -> dict[str, Any]:
