@@ -27,7 +27,7 @@ class Model(Shape):
     name = serializers.CharField(source="label")
     form = serializers.CharField()
     connections = serializers.ListField(child=serializers.CharField())
-    features = serializers.DictField(child=serializers.JSONField(allow_null=True))
+    features = serializers.DictField(child=serializers.JSONField())
 
 
 class ModelRef(Shape):

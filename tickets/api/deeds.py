@@ -170,7 +170,9 @@ class Leave(DeedView):
     @documented("tickets_leave", takes=inputs.TicketReasonInput, gives=shapes.Ticket)
     def post(self, request: Request, ref: str) -> Response:
         """End a visit without a fix, or call it off: back to the desk."""
-        ticket, given = self.begin(request, ref, Permission.TICKET_ON_SITE, inputs.TicketReasonInput)
+        ticket, given = self.begin(
+            request, ref, Permission.TICKET_ON_SITE, inputs.TicketReasonInput
+        )
         return self.done(actions.leave, ticket, **given)
 
 

@@ -174,7 +174,7 @@ class Attachments(TicketsView):
 class OneAttachment(TicketsView):
     """`tickets/{ref}/attachments/{key}/`"""
 
-    @documented("tickets_attachment", gives=BINARY, status=(200, "application/octet-stream"))
+    @documented("tickets_attachment", gives=BINARY, status=(200, "*/*"))
     def get(self, request: Request, ref: str, key: str) -> HttpResponse:  # noqa: ARG002
         """The file itself, in its own content type."""
         ticket = self.ticket(ref)

@@ -169,7 +169,7 @@ class TimelineEntry(Shape):
     title = serializers.CharField(help_text="The event in words, in the language asked for")
     who = serializers.CharField(help_text="Name of the person, empty where nobody signed in")
     role = serializers.ChoiceField(choices=Role.values, allow_blank=True)
-    data = serializers.DictField(child=serializers.JSONField(allow_null=True))  # type: ignore[assignment] # as above
+    data = serializers.DictField(child=serializers.JSONField())  # type: ignore[assignment] # as above
     message = Message(allow_null=True)
 
 
@@ -184,7 +184,7 @@ class HistoryEntry(Shape):
     state = serializers.CharField(help_text="Of the ticket or diagnosis, empty for an event")
     who = serializers.CharField()
     note = serializers.CharField()
-    data = serializers.DictField(child=serializers.JSONField(allow_null=True))  # type: ignore[assignment] # as above
+    data = serializers.DictField(child=serializers.JSONField())  # type: ignore[assignment] # as above
 
 
 def plain(ticket: TicketRow, actor: Actor) -> Any:

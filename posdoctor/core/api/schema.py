@@ -131,21 +131,14 @@ def add_what_all_share(result: dict[str, Any], **_more: Any) -> dict[str, Any]:
         if name.removeprefix("Patched").endswith("Input") and schema.get("type") == "object":
             schema["additionalProperties"] = False
             schema.setdefault("properties", {})
-    for path, methods in result["paths"].items():
+    for methods in result["paths"].values():
         for method, operation in methods.items():
-            _share(path, method, operation)
+            _share(method, operation)
     return result
 
 
-def _share(path: str, method: str, operation: dict[str, Any]) -> None:
-    public = "schema" in path or "docs" in path
+def _share(method: str, operation: dict[str, Any]) -> None:
     wanted = set(_READS) | ({"400", "409", "413", "415"} if method in _WRITES else set())
-    if "{" not in path:
-        wanted.discard("404")
-        if "providers" in path:
-            wanted.add("404")
-    if public:
-        wanted = {"429", "500", "406"}
     for status in sorted(wanted):
         reference = {"$ref": f"#/components/responses/{_REFUSALS[status][0]}"}
         operation["responses"].setdefault(status, reference)
