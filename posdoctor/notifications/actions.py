@@ -74,7 +74,9 @@ def plan(
     if not url.startswith("/") or url.startswith("//"):
         raise ValueError(f"not a path of this site: {url}")
     wanted = [Channel(channel) for channel in channels]
-    people = Seat.objects.active().filter(provider_id=provider_id, user_id__in=set(recipients))
+    seats = Seat.objects.active().filter(provider_id=provider_id, user_id__in=set(recipients))
+    # In order: two planners of the same source wait for one another instead of in a circle.
+    people = seats.order_by("user_id")
     rows = [
         _new(channel, user_id, provider_id=provider_id, source=source, kind=kind,
              data=dict(data), url=url, created_at=now, expires_at=expires_at)
@@ -127,8 +129,12 @@ def cancel_unsent(sources: Iterable[str], now: datetime) -> int:
 # --- Sending -------------------------------------------------------------------------
 
 
-def deliver_due(now_source: Now = clock.now, limit: int = BATCH) -> int:
+def deliver_due(
+    now_source: Now = clock.now, limit: int = BATCH, *, seconds: float = DRAIN_SECONDS
+) -> int:
     """Sends what is due, at most `limit` deliveries; returns how many it took up.
+
+    Begins with none after `seconds`: what is left of the batch goes back as it came.
 
     1. Claim: rows become `sending` with a lease, and the transaction ends. Other senders skip them.
     2. Before each one the lease is renewed; a row that somebody else holds by now is left alone.
@@ -139,10 +145,14 @@ def deliver_due(now_source: Now = clock.now, limit: int = BATCH) -> int:
 
     Any number of senders may run, and be killed, at any point.
     """
+    end = time.monotonic() + seconds
     claimed = _claim(now_source(), limit)
     with OpenChannels() as channels:
         for delivery in claimed:
-            _deliver(delivery, channels, now_source)
+            if time.monotonic() < end:
+                _deliver(delivery, channels, now_source)
+            else:
+                _give_back(delivery, now_source())
     return len(claimed)
 
 
@@ -150,8 +160,8 @@ def drain(now_source: Now = clock.now, *, seconds: float = DRAIN_SECONDS) -> int
     """Sends batch after batch until nothing is due or the time is up; returns how many."""
     end = time.monotonic() + seconds
     total = 0
-    while time.monotonic() < end:
-        taken = deliver_due(now_source)
+    while (left := end - time.monotonic()) > 0:
+        taken = deliver_due(now_source, seconds=left)
         total += taken
         if taken < BATCH:
             break
@@ -214,6 +224,16 @@ def _deliver(delivery: Delivery, channels: OpenChannels, now_source: Now) -> Non
         _try_later(delivery, error, now_source())
     else:
         _mark_sent(delivery, reference, now_source())
+
+
+def _give_back(delivery: Delivery, now: datetime) -> None:
+    """Nothing was tried: the next sender takes it as it was."""
+    _held(delivery).update(
+        state=DeliveryState.PENDING,
+        lease_until=None,
+        next_attempt_at=now,
+        attempts=F("attempts") - 1,
+    )
 
 
 def _held(delivery: Delivery) -> Any:

@@ -180,3 +180,39 @@ def test_the_stack_under_production_settings_recovers_from_every_death_and_leave
     assert wait_until_gone(home_path) == {}
     stopped = [line.split()[2] for line in program.lines if "stopped:" in line]
     assert stopped == ["web", "ticker", "beat", "worker", "valkey", "postgres"]
+
+
+TELL_SOMEBODY = """
+from posdoctor.accounts.models import Provider, Seat, User
+from posdoctor.core import clock
+from posdoctor.notifications import actions
+provider = Provider.objects.create(slug="p", name="蜀汇支付", hotline="400-000-0101")
+person = User.objects.create_user("zhou.min@posdoctor.example", None, name="周敏")
+Seat.objects.create(provider=provider, user=person, role="desk")
+actions.plan(
+    provider_id=provider.pk, source="event:1", kind="ticket.reminded", recipients=[person.pk],
+    data={"ref": "T-AAAAAA", "title": "Paper", "store": "", "actor": ""},
+    url="/desk/t/T-AAAAAA/", now=clock.now(),
+)
+"""
+
+
+@pytest.mark.slow
+def test_an_alert_of_the_local_stack_ends_on_the_page_of_caught_mails(
+    run: Run, home_path: Path
+) -> None:
+    program = run(EMBEDDED, "up", PORT=str(ports.throwaway()), POSDOCTOR_DEMO="0")
+    announced = program.wait_for("Mails stay on this machine", seconds=90)
+    page_port = int(announced.rstrip("/").rsplit(":", 1)[1])
+    os.kill(pid_of(home_path, "mail_catcher"), signal.SIGKILL)
+    program.wait_for("mails died (SIGKILL)")
+    program.wait_for("mails is back")
+
+    done = manage(home_path, "shell", "--no-imports", "-c", TELL_SOMEBODY)
+    assert done.returncode == 0, done.stderr
+
+    end = time.monotonic() + 30
+    while "T-AAAAAA" not in (listed := get(page_port, "/")[1]) and time.monotonic() < end:
+        time.sleep(0.2)
+    assert "zhou.min@posdoctor.example" in listed
+    assert "到了提醒时间 · T-AAAAAA" in listed

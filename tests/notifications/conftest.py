@@ -1,5 +1,6 @@
 """A real SMTP server on the loopback, and a sender's clock."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ class MoodyCatcher(MailCatcher):
         self.says: dict[str, str] = {}
         self.knows_not: set[str] = set()
         self.conversations = 0
+        self.asked = 0
+        self.hangs_seconds = 0.0
         super().__init__(self.mails, self.port)
 
     @property
@@ -54,6 +57,9 @@ class MoodyCatcher(MailCatcher):
         return self.says.get("RCPT", "250 OK")
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd’s name
+        self.asked += 1
+        if self.hangs_seconds:
+            await asyncio.sleep(self.hangs_seconds)
         if "DATA" in self.says:
             return self.says["DATA"]
         return await super().handle_DATA(server, session, envelope)

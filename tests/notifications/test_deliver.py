@@ -12,7 +12,7 @@ from posdoctor.accounts.models import Provider, Seat
 from posdoctor.core import clock
 from posdoctor.embedded import ports
 from posdoctor.notifications import actions, rules
-from posdoctor.notifications.channels import OpenChannels
+from posdoctor.notifications.channels import OpenChannels, email
 from posdoctor.notifications.channels.email import EmailChannel
 from posdoctor.notifications.models import Delivery
 from tests.builders import T0, make_seat
@@ -163,6 +163,30 @@ def test_a_server_that_is_away_is_asked_once_a_batch(
     assert states == {("pending", 1, "ConnectionRefusedError")}
     assert len(asked) == 1
     assert asked[0].timeout == 10
+
+
+def test_a_server_that_hangs_is_asked_once_a_batch(
+    provider: Provider, smtp: MoodyCatcher, moved: MovedClock, monkeypatch: pytest.MonkeyPatch
+):
+    """In the middle of a mail, after it had answered before."""
+    monkeypatch.setattr(email, "TIMEOUT_SECONDS", 0.2)
+    smtp.hangs_seconds = 0.5
+    plan(provider, *(make_seat(provider).user for _ in range(4)), channels=["email"])
+    actions.deliver_due(moved)
+    states = {(row.state, row.attempts, row.last_error) for row in Delivery.objects.all()}
+    assert states == {("pending", 1, "SMTPServerDisconnected")}
+    assert smtp.asked == 1
+
+
+def test_what_is_left_when_the_time_is_up_goes_back_as_it_came(
+    provider: Provider, desk: Persona, smtp: MoodyCatcher, moved: MovedClock
+):
+    delivery = mail_to(provider, desk.user)
+    assert actions.deliver_due(moved, seconds=0) == 1
+    assert state_of(delivery) == ("pending", 0, "")
+    assert smtp.ids() == []
+    assert actions.deliver_due(moved) == 1
+    assert state_of(delivery) == ("sent", 1, "")
 
 
 def test_what_comes_too_late_is_cancelled(

@@ -25,7 +25,7 @@ TIMEOUT_SECONDS = 10
 
 
 class EmailChannel:
-    """Keeps one connection for a batch. A server that cannot be reached is asked once a batch."""
+    """Keeps one connection for a batch. A server that is away or hangs is asked once a batch."""
 
     has_key = True
 
@@ -52,6 +52,8 @@ class EmailChannel:
             code = _refusal(error)
             if code:
                 raise RefusedError(f"SMTP {code}") from error
+            if isinstance(error, OSError) and _is_timeout(error):
+                self._unreachable = error
             raise
         return str(message.extra_headers["Message-ID"])
 
@@ -63,8 +65,8 @@ class EmailChannel:
                 connection.close()
 
     def _opened(self) -> Any:
-        """The connection of this batch. A server that was away once is away for all of it:
-        otherwise every mail would wait for the same timeout, one after the other.
+        """The connection of this batch. A server that was away once, or hung, is away for all of
+        it: otherwise every mail would wait for the same timeout, one after the other.
         """
         if self._unreachable is not None:
             raise self._unreachable
@@ -77,6 +79,11 @@ class EmailChannel:
                 raise
             self._connection = connection
         return self._connection
+
+
+def _is_timeout(error: OSError) -> bool:
+    """smtplib says "disconnected" where it waited in vain for an answer."""
+    return isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError)
 
 
 def _refusal(error: Exception) -> int:
