@@ -251,4 +251,5 @@ def test_me_is_changed_as_on_the_page(merchant: Persona):
     changed = caller.patch("me/", {"name": "王建国", "language": "en"})
     assert changed.status_code == 200
     assert changed.json()["name"] == "王建国"
+    refusal(caller.patch("me/", {"has_alert_mails": False}), 422, "invalid")
     assert signed_in(merchant.user).get("/api/v1/me/").json()["role"] == "merchant"

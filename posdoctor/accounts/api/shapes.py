@@ -140,6 +140,7 @@ class Me(Shape):
     language = serializers.ChoiceField(choices=[code for code, _name in settings.LANGUAGES])
     theme = serializers.ChoiceField(choices=[(v, v) for v in User.Theme.values], allow_blank=True)
     has_shortcuts = serializers.BooleanField()
+    has_alert_mails = serializers.BooleanField(help_text="Of people who work for a provider")
     role = serializers.ChoiceField(choices=[(role.value, role.value) for role in Role])
     provider = ProviderRef(allow_null=True)
     permissions = serializers.ListField(
@@ -155,3 +156,4 @@ class MeInput(Input):
     language = serializers.ChoiceField(choices=[code for code, _name in settings.LANGUAGES])
     theme = serializers.ChoiceField(choices=[(v, v) for v in User.Theme.values], allow_blank=True)
     has_shortcuts = serializers.BooleanField()
+    has_alert_mails = serializers.BooleanField(help_text="For people who work for a provider")

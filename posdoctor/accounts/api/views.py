@@ -72,6 +72,8 @@ class Myself(ApiView):
         user = request.user
         assert isinstance(user, User)
         given = read(shapes.MeInput, request.data, partial=True)
+        if "has_alert_mails" in given and self.actor.provider_id is None:
+            raise invalid({"has_alert_mails": [_("Alert mails are for people of a provider")]})
         names = ("name", "language", "theme", "has_shortcuts")
         values = {name: getattr(user, name) for name in names} | given
         actions.change_me(self.actor, **values)
@@ -82,7 +84,9 @@ class Myself(ApiView):
         provider = Provider.objects.visible_to(self.actor).filter(pk=self.actor.provider_id or 0)
         user = request.user
         assert isinstance(user, User)
-        plain = ("ref", "name", "email", "language", "theme", "has_shortcuts")
+        plain = (
+            "ref", "name", "email", "language", "theme", "has_shortcuts", "has_alert_mails",
+        )  # fmt: skip
         return shapes.Me(
             {
                 **{name: getattr(user, name) for name in plain},

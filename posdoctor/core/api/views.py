@@ -42,7 +42,7 @@ def schema(_request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def docs(request: HttpRequest) -> HttpResponse:
-    """The document as a page, drawn here: the usual viewers need styles that the policy forbids."""
+    """The document as a page, drawn here: the usual viewers break the policy (docs/adr/0012)."""
     context = {"parts": reference.parts(document()), "version": document()["openapi"]}
     return render(request, "core/api.html", context)
 
