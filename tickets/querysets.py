@@ -66,6 +66,15 @@ def _due_while_running(name: str) -> models.Case:
     )
 
 
+def _stopped_late(name: str) -> Q:
+    return Q(
+        **{
+            f"{name}__state": ClockState.PAUSED,
+            f"{name}__stopped_at__gt": models.F(f"{name}__due_at"),
+        }
+    )
+
+
 def _count_of(model: str, column: str, of: str) -> Coalesce:
     """How many rows of `model` (its label) point at this one; worked out per row shown."""
     manager = django_apps.get_model(model)._default_manager  # noqa: SLF001 - Django's documented name
@@ -189,11 +198,13 @@ class TicketQuerySet(MerchantRows["Ticket"]):
 
     def due(self, within: str, today: Today) -> Self:
         """By the next running clock: `breached`, or still to come within `hour`, `four_hours`,
-        `today`.
+        `today`. A clock that was stopped after its due time is `breached` too: waiting for the
+        merchant must not hide it.
         """
         rows = self.with_next_due()
         if within == "breached":
-            return rows.filter(next_due_at__lt=today.now)
+            late = Q(next_due_at__lt=today.now)
+            return rows.filter(late | _stopped_late("first_clock") | _stopped_late("restore_clock"))
         if within == "today":
             return rows.filter(next_due_at__gte=today.now, next_due_at__lt=today.ends_at)
         until = today.now + _DUE_WITHIN[within]

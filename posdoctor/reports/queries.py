@@ -53,7 +53,7 @@ def open_tickets(actor: Actor, now: datetime) -> list[OpenTicket]:
     """
     live = FilteredRelation("clocks", condition=Q(clocks__state__in=_LIVE))
     is_running = Q(live__state=ClockState.RUNNING)
-    was_late = Q(live__state=ClockState.PAUSED, live__breached_at__isnull=False)
+    was_late = Q(live__state=ClockState.PAUSED, live__stopped_at__gt=F("live__due_at"))
     rows = (
         Ticket.objects.visible_to(actor)
         .working()
@@ -62,7 +62,7 @@ def open_tickets(actor: Actor, now: datetime) -> list[OpenTicket]:
         .values("pk", "assignee_id", "team_id", "status")
         .annotate(
             next_at=Min("live__due_at", filter=is_running),
-            stopped_at=Min("live__breached_at", filter=was_late),
+            stopped_at=Min("live__due_at", filter=was_late),
         )
         .values_list("pk", "assignee_id", "team_id", "status", "next_at", "stopped_at")
     )

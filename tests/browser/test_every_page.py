@@ -160,7 +160,7 @@ def test_desk_pages(open_browser, full_ticket, shop, sign_in, language, viewport
         "/desk/merchants/", "/desk/merchants/new",
         f"/desk/merchants/{full_ticket.merchant.ref}/stores/new",
         f"/desk/merchants/{full_ticket.merchant.ref}/", "/desk/me/", "/settings/users/",
-        "/settings/users/new", f"/settings/users/{person.ref}/", "/settings/teams/", "/ui/",
+        "/settings/users/new", f"/settings/users/{person.ref}/", "/settings/teams/", "/ui/", "/ops/",
     ]  # fmt: skip
     walk(
         open_browser,
