@@ -53,7 +53,7 @@ class Watch:
 
 @pytest.fixture
 def open_browser(browser: Browser, live_server: Any) -> Iterator[Callable[..., Page]]:
-    """`open_browser(viewport=, language=, scripts=, dark=)`: a page of a browser of its own."""
+    """`open_browser(viewport=, language=, scripts=, dark=, zone=)`: a page of a browser of its own."""
     contexts: list[BrowserContext] = []
     watch = Watch()
 
@@ -63,6 +63,7 @@ def open_browser(browser: Browser, live_server: Any) -> Iterator[Callable[..., P
         *,
         scripts: bool = True,
         dark: bool = False,
+        zone: str = "Asia/Shanghai",
     ) -> Page:
         context = browser.new_context(
             base_url=live_server.url,
@@ -70,7 +71,7 @@ def open_browser(browser: Browser, live_server: Any) -> Iterator[Callable[..., P
             locale=language,
             java_script_enabled=scripts,
             color_scheme="dark" if dark else "light",
-            timezone_id="Asia/Shanghai",
+            timezone_id=zone,
         )
         context.set_default_timeout(8000)
         context.route(
