@@ -76,6 +76,10 @@ class Calendar(models.Model):
         """The name in the reader's language, as far as there is one."""
         return in_reader_language(self.name, self.name_en)
 
+    def count_running(self) -> int:
+        """How many running clocks are counted by it."""
+        return Clock.objects.filter(calendar=self, state=ClockState.RUNNING).count()
+
 
 class CalendarHours(models.Model):
     """One opening of a weekday; several a day. An end past 1440 is the next day."""

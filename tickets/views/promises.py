@@ -16,7 +16,7 @@ from posdoctor.core import clock
 from tickets.actions import promises as actions
 from tickets.forms.promises import CalendarForm, DaysForm, PolicyForm, day_text, week_of
 from tickets.sla.defaults import default_policy
-from tickets.sla.models import Calendar, Clock, ClockState
+from tickets.sla.models import Calendar
 from tickets.views.ticket_page import hours_words
 
 GET_OR_POST = require_http_methods(["GET", "HEAD", "POST"])
@@ -140,7 +140,7 @@ def _calendar_page(
 
 
 def _saved_words(calendar: Calendar) -> str:
-    running = Clock.objects.filter(calendar=calendar, state=ClockState.RUNNING).count()
+    running = calendar.count_running()
     return ngettext(
         "Saved. %(n)d running clock follows within seconds.",
         "Saved. %(n)d running clocks follow within seconds.",
