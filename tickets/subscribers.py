@@ -24,7 +24,9 @@ from tickets.sla.models import Alert, ClockState
 
 logger = logging.getLogger(__name__)
 
-BATCH = 200
+# Small: what is broken off in the middle is done again from its beginning, and until the end of
+# its batch an alert is seen by nobody.
+BATCH = 25
 # Later than this a warning only confuses; the list and the page show the state anyway.
 ALERT_LIVES = timedelta(hours=12)
 EVENT_LIVES = timedelta(hours=24)
