@@ -2,8 +2,11 @@
 
 import hashlib
 import io
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -19,6 +22,7 @@ from merchants.models import Contact, Merchant, Store
 from posdoctor.accounts.models import Provider, Seat, User
 from posdoctor.core.fields import FreeCharField, FreeTextField
 from posdoctor.core.scrub import scrub
+from posdoctor.notifications.models import Delivery
 from terminals.models import Terminal, TerminalEvent
 from tests.builders import make_provider
 from tickets.estate import phrases
@@ -28,15 +32,30 @@ from tickets.estate.loader import load
 from tickets.estate.people import DEMO_PASSWORD, PLACES, Plan
 from tickets.estate.rows import CardDataError, words
 from tickets.estate.seeded import Codes, spread
-from tickets.lifecycle import WORKING, TicketStatus
+from tickets.events import EventKind
+from tickets.lifecycle import WORKING, Move, TicketStatus
 from tickets.models import Attachment, Message, Ticket, TicketEvent
+from tickets.sla import actions as sla
+from tickets.sla import audit, calendars
+from tickets.sla.models import (
+    COLUMNS,
+    Alert,
+    Calendar,
+    Clock,
+    ClockState,
+    Policy,
+    Promise,
+    Segment,
+)
+from tickets.sla.tick import tick
 
 UNTIL = "2026-11-21"
 SMALL = ["--merchants=14", "--terminals=30", "--tickets=120", "--seed=5", f"--until={UNTIL}"]
 PLAN = Plan(providers=2, merchants=14, terminals=30, tickets=120, seed=5, until=1_795_190_400)
+NOW = datetime.fromtimestamp(PLAN.until, UTC)
 FILLED = [
     User, Provider, Seat, Merchant, Store, Contact, Terminal, TerminalEvent, DiagnosisRun,
-    Ticket, TicketEvent, Message, Attachment,
+    Ticket, TicketEvent, Message, Attachment, Calendar, Policy, Clock, Segment, Alert, Delivery,
 ]  # fmt: skip
 
 
@@ -57,6 +76,7 @@ def empty() -> None:
             "TRUNCATE accounts_provider, accounts_user, terminals_terminal RESTART IDENTITY CASCADE"
         )
         cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+    calendars._compiled.cache_clear()  # by ids, which begin anew too
 
 
 def digest() -> str:
@@ -64,7 +84,7 @@ def digest() -> str:
     found = hashlib.sha256()
     for table in [model._meta.db_table for model in FILLED] + [
         "diagnostics_diagnosisstep", "merchants_membership", "accounts_seat_teams",
-        "accounts_team", "terminals_terminalnumber",
+        "accounts_team", "terminals_terminalnumber", "tickets_calendarhours", "tickets_target",
     ]:  # fmt: skip
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT to_jsonb(t)::text FROM {table} t ORDER BY id")  # noqa: S608
@@ -341,3 +361,180 @@ def test_codes_never_meet_and_pass_over_those_that_are_taken():
 @pytest.mark.parametrize(("total", "weights"), [(10, [6, 4]), (7, [1, 1, 1]), (0, [1, 2])])
 def test_shares_are_whole_and_sum_to_the_total(total: int, weights: list[int]):
     assert sum(spread(total, weights)) == total
+
+
+# --- Clocks ------------------------------------------------------------------------------
+
+
+RESUMED = {
+    EventKind.OPENED: Move.OPEN, EventKind.RESUMED: Move.RESUME, EventKind.ARRIVED: Move.ARRIVE,
+    EventKind.DISPATCHED: Move.DISPATCH, EventKind.LEFT: Move.LEAVE,
+    EventKind.REOPENED: Move.REOPEN,
+}  # fmt: skip
+
+
+def replay(ticket: Ticket) -> None:
+    """Drives the product's own clocks through the events of a ticket that has none yet."""
+    events = list(ticket.events.order_by("pk"))
+    before = [e.data["before"] for e in events if e.kind == EventKind.PRIORITY_CHANGED]
+    priority = [*before, ticket.priority][0]
+    sla.start(
+        provider_id=ticket.provider_id, ticket_id=ticket.pk, priority=priority, at=ticket.opened_at
+    )
+    for event in events:
+        drive(event, {"ticket_id": ticket.pk, "at": event.occurred_at})
+
+
+def drive(event: TicketEvent, what: dict[str, Any]) -> None:
+    match event.kind:
+        case EventKind.REPLIED if event.occurred_at == event.ticket.first_reply_at:
+            sla.meet(promise=Promise.FIRST_RESPONSE, reason=event.kind, **what)
+        case EventKind.PRIORITY_CHANGED:
+            sla.retarget(priority=event.data["after"], reason=event.kind, **what)
+        case EventKind.WAITING:
+            for_vendor = event.data["wait_for"] != "merchant"
+            sla.pause(reason=Move.WAIT, for_vendor=for_vendor, **what)
+        case EventKind.RESOLVED:
+            sla.meet(promise=Promise.FIRST_RESPONSE, reason=Move.RESOLVE, **what)
+            sla.meet(promise=Promise.RESTORE, reason=Move.RESOLVE, **what)
+        case EventKind.CANCELLED:
+            sla.cancel(reason=Move.CANCEL, **what)
+        case EventKind.MERGED if "into" in event.data:
+            sla.cancel(reason=Move.MERGE, **what)
+        case kind if kind in RESUMED:
+            sla.resume(reason=RESUMED[EventKind(kind)], **what)
+
+
+def kept() -> dict[tuple[str, str], Any]:
+    """Clocks with their ledger and the levels that were reached, by ticket and promise."""
+    found = {}
+    rows = Clock.objects.select_related("ticket").prefetch_related("segments", "alerts")
+    for row in rows:
+        found[row.ticket.ref, row.promise] = (
+            {name: getattr(row, name) for name in ("started_at", "calendar_id", *COLUMNS)},
+            [
+                (s.epoch, s.kind, s.from_at, s.to_at, s.reason, s.working_seconds)
+                for s in sorted(row.segments.all(), key=lambda s: s.pk)
+            ],
+            sorted((a.epoch, a.step, a.percent, a.due_at) for a in row.alerts.all()),
+        )
+    return found
+
+
+def test_clocks_are_as_the_product_would_have_kept_them(db: None):
+    load_small()
+    ours = kept()
+    assert len(ours) == 240
+
+    Clock.objects.all().delete()
+    for ticket in Ticket.objects.order_by("pk"):
+        replay(ticket)
+    tick(NOW)
+
+    theirs = kept()
+    assert ours.keys() == theirs.keys()
+    with_ledger = 0
+    for name, (columns, ledger, levels) in ours.items():
+        assert columns == theirs[name][0], name
+        assert levels == theirs[name][2], name
+        if columns["started_at"] > NOW - timedelta(days=92):
+            assert ledger == theirs[name][1], name
+            with_ledger += len(ledger)
+    assert with_ledger > 50
+
+
+def test_the_auditor_finds_nothing_and_no_alert_waits(db: None, monkeypatch: pytest.MonkeyPatch):
+    load_small()
+    monkeypatch.setattr(audit, "SAMPLE_PERCENT", 100)
+
+    assert audit.audit(NOW) == []
+    assert set(Alert.objects.values_list("state", flat=True)) <= {"expanded", "suppressed"}
+    for clock in Clock.objects.all():
+        is_going = clock.state == ClockState.RUNNING and clock.step < len(clock.levels)
+        assert (clock.next_fire_at is not None) == is_going
+        assert clock.next_fire_at is None or clock.next_fire_at >= NOW
+    assert not Alert.objects.filter(raised_at__gt=NOW).exists()
+
+
+def test_a_tick_after_the_load_raises_only_what_falls_due_then(db: None):
+    load_small()
+    assert tick(NOW).raised == 0
+
+    soon = NOW + timedelta(minutes=20)
+    due = sum(
+        moment < soon
+        for clock in Clock.objects.filter(next_fire_at__lt=soon)
+        for moment in clock.fire_at[clock.step :]
+    )
+    ticked = tick(soon)
+    assert 0 < due == ticked.raised
+    assert ticked.claimed <= 8
+
+
+@pytest.mark.parametrize("until", ["2026-11-21T03:10:00+08:00", "2026-11-20T14:35:00+08:00"])
+def test_at_any_hour_something_is_late_soon_due_later_paused_and_nobodys(db: None, until: str):
+    load_small(f"--until={until}")
+    now = datetime.fromisoformat(until)
+
+    hours: dict[int, set[int]] = defaultdict(set)
+    working = Clock.objects.filter(ticket__in=Ticket.objects.working())
+    for clock in working.filter(state="running"):
+        assert clock.due_at is not None
+        hours[clock.provider_id].add(max(-1, (clock.due_at - now) // timedelta(hours=1)))
+    assert len(hours) == 2
+    for seen in hours.values():
+        assert seen >= {-1, 0, 1, 2, 3}
+        assert max(seen) >= 4
+    for provider in Provider.objects.all():
+        own = Ticket.objects.working().filter(provider=provider)
+        assert own.filter(assignee=None, clocks__due_at__gt=now).exists()
+        assert working.filter(provider=provider, state="paused").exists()
+        assert own.filter(opened_at__gt=now - timedelta(minutes=20)).exists()
+    ended = Ticket.objects.filter(resolved_at__lte=now)
+    assert ended.filter(resolved_at__gt=now - timedelta(hours=36)).exists()
+
+
+def test_some_promises_are_broken_more_in_some_weeks_and_most_are_kept(db: None):
+    load_small("--tickets=2000")
+
+    def broken(clocks: Any) -> float:
+        return float(clocks.filter(breached_at__isnull=False).count() / clocks.count())
+
+    ended = Clock.objects.filter(state="met")
+    assert broken(ended.filter(promise="first_response")) == pytest.approx(0.08, abs=0.025)
+    assert broken(ended.filter(promise="restore")) == pytest.approx(0.10, abs=0.03)
+    weeks: dict[int, list[bool]] = defaultdict(list)
+    for clock in ended.filter(promise="first_response"):
+        weeks[clock.started_at.isocalendar().week].append(clock.breached_at is not None)
+    shares = [sum(week) / len(week) for week in weeks.values() if len(week) > 20]
+    assert max(shares) > 0.15
+    assert min(shares) < 0.06
+
+
+def test_people_find_notices_inside_the_product_and_nobody_is_mailed(db: None):
+    load_small()
+
+    notices = Delivery.objects.all()
+    assert set(notices.values_list("channel", "state")) == {("in_app", "sent")}
+    assert set(notices.values_list("kind", flat=True)) == {"clock.level", "ticket.assigned"}
+    assert set(notices.values_list("recipient__seats__role", flat=True)) >= {
+        "desk", "field", "supervisor",
+    }  # fmt: skip
+    assert notices.filter(read_at=None).exists()
+    assert notices.filter(read_at__isnull=False).exists()
+    assert not notices.filter(created_at__gt=NOW).exists()
+    for delivery in notices:
+        ticket = Ticket.objects.get(ref=delivery.data["ref"])
+        assert ticket.provider_id == delivery.provider_id
+
+
+def test_urgent_work_is_promised_round_the_clock(db: None):
+    load_small()
+
+    assert Policy.objects.filter(is_default=True).count() == 2
+    for policy in Policy.objects.all():
+        by_priority = defaultdict(set)
+        for target in policy.targets.select_related("calendar"):
+            by_priority[target.priority].add(target.calendar.name_en)
+        assert by_priority["urgent"] == by_priority["high"] == {"Round the clock"}
+        assert by_priority["normal"] == by_priority["low"] == {"All year 9:00–21:00"}

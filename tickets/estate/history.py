@@ -3,7 +3,7 @@
 Memory stays bounded: stories are rows as soon as they are told, and rows leave in batches.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from diagnostics.models import DiagnosisRun, DiagnosisStep
@@ -11,9 +11,17 @@ from posdoctor.accounts.actor import Actor, reporter
 from terminals.lifecycle import TerminalState
 from terminals.models import Terminal, TerminalEvent
 from tickets.estate import phrases
-from tickets.estate.people import Crew, Estate, Machine, Plan, Shop, actor_cells
+from tickets.estate.people import (
+    PROVIDER_WEIGHTS,
+    Crew,
+    Estate,
+    Machine,
+    Plan,
+    Shop,
+    actor_cells,
+)
 from tickets.estate.plots import (
-    LONGEST,
+    ROUND_SHIFT,
     STILL_OPEN,
     ZONE,
     OpenCourse,
@@ -24,6 +32,7 @@ from tickets.estate.plots import (
     is_staffed,
     merged,
 )
+from tickets.estate.promises import Book, Policy
 from tickets.estate.rows import Sheet, document, flush, moment, number, stamp, words
 from tickets.estate.seeded import Codes, Weighted, spread, token
 from tickets.estate.stories import Desk, Ending, Story
@@ -43,6 +52,17 @@ _SPIKE_SHARE = 0.015
 _SPIKE_HOURS = 3
 _WEEKDAY = (1.1, 1.0, 1.0, 1.0, 1.15, 1.2, 0.95)
 
+# Nothing that has ended was filed later than this before the newest moment of the data, and no
+# check without a ticket began later than that: both need time to end in.
+_LATEST, _LATEST_WALK = 3 * _HOUR, 2 * _HOUR
+# From when on, and for how much of a day, shops are open.
+_MORNING, _OPEN = 9 / 24, 13 / 24
+# Minutes after which the courses of open tickets begin anew within their hour.
+_ROUND = 60
+# In the weeks of an outage, and in some others, the desk falls behind.
+_SLOW = 1.7
+_SLOW_WEEKS = 4
+
 # How often the fault stops all payments, some, or none.
 _IMPACT: dict[str, tuple[int, int, int]] = {
     "cannot_sign_in": (75, 25, 0),
@@ -57,6 +77,7 @@ _IMPACT: dict[str, tuple[int, int, int]] = {
     "settlement_batch": (15, 35, 50),
 }
 _QUESTION = (0, 10, 90)
+_GRAVE = 40
 
 
 @dataclass(frozen=True)
@@ -85,6 +106,30 @@ class Case:
     cause: str
     walk: Walk | None
 
+    @property
+    def is_security(self) -> bool:
+        """The check ended with the terminal out of use."""
+        return self.walk is not None and self.walk.kind == "stop_use"
+
+
+@dataclass(frozen=True)
+class Gravity:
+    """Impact as the merchant says it, and the priority that follows."""
+
+    impact: str
+    terminals_down: int
+    priority: str
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A ticket that will still be open: what it is about, and when it is filed."""
+
+    course: OpenCourse
+    case: Case
+    gravity: Gravity
+    at: int
+
 
 def open_count(tickets: int) -> int:
     """How many of so many tickets are still open: about fifty of the default estate."""
@@ -94,13 +139,17 @@ def open_count(tickets: int) -> int:
 class History:
     """Writes the history of one plan. `photographed` are the stories that get a photo."""
 
-    def __init__(self, plan: Plan, estate: Estate, walks: Walks, report: Report) -> None:
+    def __init__(
+        self, plan: Plan, estate: Estate, policies: Mapping[int, Policy], walks: Walks,
+        report: Report,
+    ) -> None:  # fmt: skip
         self.plan = plan
+        self.policies = policies
         self.estate = estate
         self.walks = walks
         self.report = report
         self.chance = plan.chance("history")
-        self.desk = Desk()
+        self.desk = Desk(Book(policies, plan.until))
         self.runs = Sheet(
             DiagnosisRun,
             "id provider_id ref terminal_id flow_version_id attributes browser_key "
@@ -122,10 +171,14 @@ class History:
         self.reserved: set[int] = set()
         self.stopped: dict[int, tuple[int, str]] = {}
         self.photographed: list[Story] = []
+        self.unfinished: list[Story] = []
         self.reported = 0
         self.owed = 0.0
         # Local midnight of the day that ends at `until` or soon after.
         self.first_day = (plan.until + ZONE - 1) // _DAY - DAYS + 1
+        weeks = range(self.first_day // 7, (self.first_day + DAYS) // 7)
+        self.slow_weeks = {*self.chance.sample(weeks, _SLOW_WEEKS)}
+        self.slow_weeks |= {(self.first_day + spike.day) // 7 for spike in SPIKES}
 
     # --- The year ------------------------------------------------------------------------
 
@@ -143,8 +196,8 @@ class History:
             if day in spikes:
                 self._outage(spikes[day], in_spike)
             self._write(at_least=_FLUSH_ROWS)
-        for position, machine in enumerate(cast):
-            self._open_ticket(STILL_OPEN[position % len(STILL_OPEN)], machine)
+        for pending in cast:
+            self._open_ticket(pending)
         self._write()
         for terminal_id, (at, cause) in self.stopped.items():
             Terminal.objects.filter(pk=terminal_id).update(
@@ -152,22 +205,78 @@ class History:
             )
 
     def _weight(self, day: int) -> float:
-        """Busier at the weekend, and the estate grows a little over the year."""
-        weekday = (self.first_day + day + 3) % 7  # 1 January 1970 was a Thursday
-        return _WEEKDAY[weekday] * (0.8 + 0.4 * day / DAYS)
+        """Busier at the weekend, and the estate grows a little over the year.
 
-    def _cast(self, count: int) -> list[Machine]:
-        """Different machines for the open tickets, of all providers in turn."""
-        machines = list(self.estate.machines)
-        self.chance.shuffle(machines)
-        chosen = [machines[position % len(machines)] for position in range(count)]
-        self.reserved = {machine.id for machine in chosen} if count < len(machines) else set()
-        return chosen
+        The last day counts as far as it has come.
+        """
+        weekday = (self.first_day + day + 3) % 7  # 1 January 1970 was a Thursday
+        passed = self.plan.until - _LATEST - ((self.first_day + day) * _DAY - ZONE)
+        share = min(1.0, max(0.0, passed / _DAY - _MORNING) / _OPEN)
+        return share * _WEEKDAY[weekday] * (0.8 + 0.4 * day / DAYS)
+
+    def _cast(self, count: int) -> list[Pending]:
+        """The open tickets of all providers, on different machines as far as there are."""
+        cast: list[Pending] = []
+        crews = self.estate.crews
+        weights = PROVIDER_WEIGHTS[: len(crews)]
+        for crew, share in zip(crews, spread(count, weights), strict=True):
+            machines = [machine for machine in self.estate.machines if machine.shop.crew is crew]
+            self.chance.shuffle(machines)
+            free: list[Machine] = []
+            for position in range(share):
+                free = free or list(machines)
+                cast.append(self._pending(position, free))
+        chosen = {pending.case.machine.id for pending in cast}
+        self.reserved = chosen if len(chosen) < len(self.estate.machines) // 2 else set()
+        return cast
+
+    def _pending(self, position: int, free: list[Machine]) -> Pending:
+        """Takes a machine out of `free` whose shop is open when the ticket must be filed."""
+        turn, place = divmod(position, len(STILL_OPEN))
+        course = STILL_OPEN[place]
+        found = None
+        for tried in range(min(len(free), 25)):
+            machine = free[-1 - tried]
+            case = self._case_for(course, machine)
+            gravity = self._gravity(case, is_grave=course.is_grave)
+            at = self._filed_at(course, turn, machine.shop, gravity)
+            if found is None or machine.shop.is_open(at + ZONE):
+                found = Pending(course, case, gravity, at)
+            if machine.shop.is_open(at + ZONE):
+                break
+        assert found is not None
+        free.remove(found.case.machine)
+        return found
+
+    def _case_for(self, course: OpenCourse, machine: Machine) -> Case:
+        """No stopped machine where the course knows of none; a grave case is a grave fault."""
+        case = self._case(machine, is_stop=course.is_stop)
+        for _try in range(60):
+            is_fault = _IMPACT.get(case.topic, _QUESTION)[0] >= _GRAVE
+            if case.is_security == course.is_stop and (is_fault or not course.is_grave):
+                break
+            case = self._case(machine, is_stop=course.is_stop)
+        return case
+
+    def _filed_at(self, course: OpenCourse, turn: int, shop: Shop, gravity: Gravity) -> int:
+        """When a ticket of this course was filed, to stand where it stands now."""
+        if course.due is None:
+            return self._lately(shop, course.hours)
+        # Around and around within what the course is for: overdue stays overdue.
+        minutes = course.due + turn * ROUND_SHIFT % _ROUND * (1 if course.due > 0 else -1)
+        policy = self.policies[shop.crew.id]
+        due = self.plan.until + int((minutes + self.chance.uniform(-3, 3)) * 60)
+        at = policy.opened_for(course.promise, gravity.priority, due, self.chance.random())
+        return min(at, self.plan.until - int(self.chance.uniform(2, 6) * 60))
 
     @property
     def _sheets(self) -> tuple[Sheet, ...]:
         desk = self.desk
-        return (self.runs, self.steps, desk.tickets, desk.events, desk.messages, self.stops)
+        book = desk.book
+        return (
+            self.runs, self.steps, desk.tickets, desk.events, desk.messages, self.stops,
+            book.clocks, book.segments, book.alerts,
+        )  # fmt: skip
 
     @property
     def tables(self) -> list[str]:
@@ -196,15 +305,18 @@ class History:
 
     # --- Who and when --------------------------------------------------------------------
 
-    def _somebody(self, day: int) -> tuple[Machine, int]:
-        """A machine and a moment of this day in its shop's opening hours."""
+    def _somebody(self, day: int, latest: int) -> tuple[Machine, int]:
+        """A machine and a moment of this day in its shop's opening hours.
+
+        What would be after `latest` is at the same hour of the day before.
+        """
         while True:
             machine = self.machines.draw(self.chance)
             if machine.id in self.reserved and day >= DAYS - 6:
                 continue
             at = self._moment(machine.shop, day)
             if at is not None:
-                return machine, at
+                return machine, at if at <= latest else at - _DAY
 
     def _moment(self, shop: Shop, day: int) -> int | None:
         intervals = shop.week[(self.first_day + day + 3) % 7]
@@ -213,13 +325,13 @@ class History:
         start, end = self.chance.choice(intervals)
         # Much is noticed when the shop opens.
         second = start + int((end - start) * self.chance.random() ** 1.3)
-        at = (self.first_day + day) * _DAY - ZONE + second
-        return min(at, self.plan.until - _HOUR)
+        return (self.first_day + day) * _DAY - ZONE + second
 
     # --- Runs ----------------------------------------------------------------------------
 
     def _walk_without_ticket(self, day: int) -> None:
-        machine, at = self._somebody(day)
+        latest = self.plan.until - _LATEST_WALK
+        machine, at = self._somebody(day, latest)
         walk = None
         while walk is None:
             symptom = self.walks.symptom_for(machine, self.chance)
@@ -287,14 +399,11 @@ class History:
 
     def _past_ticket(self, day: int, left: int) -> int:
         """One ticket that came to its end, or a pair; says how many tickets it wrote."""
-        machine, at = self._somebody(day)
+        machine, at = self._somebody(day, self.plan.until - _LATEST)
         case = self._case(machine)
-        is_quick = at > self.plan.until - LONGEST
-        if is_quick:
-            at = min(at, self.plan.until - 10 * _HOUR)
-        scene = self._filed(case, at, is_quick=is_quick)
+        scene = self._filed(case, at)
         drawn = self.chance.random()
-        if drawn < 0.04 and not is_quick:
+        if drawn < 0.04:
             cancelled(scene)
         elif drawn < 0.07 and left > 1:
             return self._twice(case, scene)
@@ -309,10 +418,9 @@ class History:
     def _twice(self, case: Case, scene: Scene) -> int:
         """Filed once more a few minutes later, merged, and then the common course."""
         later = scene.now + self.chance.randrange(120, 1500)
-        double = self._filed(Case(case.machine, "", case.topic, case.cause, None), later,
-                             is_quick=scene.is_quick)  # fmt: skip
+        double = self._filed(Case(case.machine, "", case.topic, case.cause, None), later)
         merged(scene, double.story)
-        double.story.finish()
+        double.story.finish(self.plan.until)
         finished(scene, self._ending(case), is_taken_up=True)
         self._end(scene, case)
         return 2
@@ -330,34 +438,33 @@ class History:
         second.report(second.merchant, body, at, previous=first.ref)
         second.title = first.title
         first.followed_up(second, at)
-        again = self._scene(second, at, is_quick=False)
+        again = self._scene(second, at)
         finished(again, self._ending(case))
         self._end(scene, case)
-        second.finish()
+        second.finish(self.plan.until)
         return 2
 
-    def _open_ticket(self, course: OpenCourse, machine: Machine) -> None:
-        """A ticket of the last days that is not done yet."""
-        case = self._case(machine, is_stop=course.is_stop)
-        at = self._lately(machine.shop, course.hours)
-        scene = self._filed(case, at, is_quick=True)
-        course.play(scene, self._ending(case))
+    def _open_ticket(self, pending: Pending) -> None:
+        """A ticket that is not done yet."""
+        case = pending.case
+        scene = self._filed(case, pending.at, pending.gravity)
+        pending.course.play(scene, self._ending(case))
         story = scene.story
-        if course.is_stop and case.walk:
-            self.stopped[machine.id] = (story.opened_at, case.walk.stopped_for)
+        if case.walk and case.is_security:
+            self.stopped[case.machine.id] = (story.opened_at, case.walk.stopped_for)
         if story.language != "en" or len(self.photographed) < 3:
             self.photographed.append(story)
-        story.finish()
+        story.finish(self.plan.until)
+        self.unfinished.append(story)
 
     def _lately(self, shop: Shop, hours: int) -> int:
-        """A moment of the last hours in which the shop was open, else any by day."""
-        until = self.plan.until
+        """A moment of the last hours in which the shop was open, else any."""
+        at = self.plan.until
         for _try in range(40):
-            at = until - int(self.chance.uniform(1, hours) * _HOUR)
-            day, second = divmod(at + ZONE, _DAY)
-            if any(start <= second < end for start, end in shop.week[(day + 3) % 7]):
-                return at
-        return until - _HOUR * min(hours, 9)
+            at = self.plan.until - int(self.chance.uniform(1, hours) * _HOUR)
+            if shop.is_open(at + ZONE):
+                break
+        return at
 
     def _outage(self, spike: Spike, count: int) -> None:
         """Tickets of one morning with one cause, from different machines as far as there are."""
@@ -370,7 +477,7 @@ class History:
             at = start + int(_SPIKE_HOURS * _HOUR * self.chance.random() ** 2)
             walk = self.walks.draw(machine, spike.symptom, "call", self.chance)
             case = Case(machine, spike.symptom, spike.symptom, spike.cause, walk)
-            scene = self._filed(case, at, is_quick=False)
+            scene = self._filed(case, at)
             finished(scene, self._ending(case))
             self._end(scene, case)
 
@@ -381,17 +488,18 @@ class History:
             language=case.machine.shop.language, topic=case.topic, cause=case.cause, run_id=run_id,
         )  # fmt: skip
 
-    def _scene(self, story: Story, at: int, *, is_quick: bool) -> Scene:
+    def _scene(self, story: Story, at: int) -> Scene:
         crew: Crew = story.machine.shop.crew
         # The first person at the desk gets a fair share, so that "mine" is never empty.
         desk = self.chance.choices(crew.desk, [4, 3, 2, 2])[0]
         engineer = self.chance.choice(crew.engineers)
+        week = (at + ZONE) // _DAY // 7
         return Scene(
             story=story, chance=self.chance, desk=desk, engineer=engineer, now=at,
-            until=self.plan.until, is_quick=is_quick,
+            until=self.plan.until, pace=_SLOW if week in self.slow_weeks else 1.0,
         )  # fmt: skip
 
-    def _filed(self, case: Case, at: int, *, is_quick: bool) -> Scene:
+    def _filed(self, case: Case, at: int, gravity: Gravity | None = None) -> Scene:
         """The run, and the report of it a minute or two later."""
         chance, machine = self.chance, case.machine
         shop = machine.shop
@@ -403,27 +511,29 @@ class History:
         story = self._story(case, run_id)
         story.source = str(Ticket.Source.PHONE if by_phone else Ticket.Source.STICKER)
         story.is_security = state == "stop_use"
-        self._judge(story, case)
+        given = gravity or self._gravity(case)
+        story.impact, story.terminals_down = given.impact, given.terminals_down
+        story.priority = given.priority
         actor = by or reporter(provider_id=shop.crew.id)
         body = phrases.said(chance, "openers", story.language, case.topic, case.cause)
         story.report(actor, body, at, run=run_ref, state=state)
         if case.walk and story.is_security:
             self._stop(machine, case.walk, started + seconds, actor)
-        return self._scene(story, at, is_quick=is_quick)
+        return self._scene(story, at)
 
-    def _judge(self, story: Story, case: Case) -> None:
-        """Impact as the merchant says it, and the priority that follows."""
+    def _gravity(self, case: Case, *, is_grave: bool = False) -> Gravity:
+        """A machine that failed; a grave case stops all payments, whatever is usual."""
         weights = _IMPACT.get(case.topic, _QUESTION)
-        story.impact = str(self.chance.choices([Impact.ALL, Impact.SOME, Impact.NONE], weights)[0])
-        there = len(story.machine.shop.machines)
-        if story.impact == Impact.ALL and self.chance.random() < 0.3:
-            story.terminals_down = there
-        story.priority = str(
-            first_priority(
-                story.impact, terminals_down=story.terminals_down, terminals_at_store=there,
-                is_security=story.is_security,
-            )
-        )  # fmt: skip
+        impact = self.chance.choices([Impact.ALL, Impact.SOME, Impact.NONE], weights)[0]
+        if is_grave:
+            impact = Impact.ALL
+        there = len(case.machine.shop.machines)
+        is_everywhere = impact == Impact.ALL and self.chance.random() < 0.3
+        down = there if is_everywhere else 1
+        priority = first_priority(
+            impact, terminals_down=down, terminals_at_store=there, is_security=case.is_security
+        )
+        return Gravity(str(impact), down, str(priority))
 
     # --- Terminals out of use ------------------------------------------------------------
 
@@ -433,7 +543,7 @@ class History:
     def _end(self, scene: Scene, case: Case) -> None:
         """The story's row, and the release of a terminal that was stopped for it."""
         story = scene.story
-        story.finish()
+        story.finish(self.plan.until)
         if story.is_security and case.walk:
             reason = phrases.reason(self.chance, "release_reasons")
             supervisor = case.machine.shop.crew.supervisor

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 
-from tickets.estate import photos
+from tickets.estate import notices, photos
 from tickets.estate.bulk import without_keys
 from tickets.estate.history import History
 from tickets.estate.people import Estate, People, Plan
+from tickets.estate.promises import make_policies
 from tickets.estate.walks import Walks
 
 # From here on building keys and indexes once is cheaper than keeping them up row by row.
@@ -22,12 +23,14 @@ def load(plan: Plan, report: Callable[[str], None], *, bulk_from: int = BULK_FRO
     """
     estate = People(plan).load()
     report(f"{len(estate.crews)} providers, {len(estate.machines):,} terminals in use")
-    history = History(plan, estate, Walks(plan.seed), report)
+    policies = make_policies(plan, estate.crews)
+    history = History(plan, estate, policies, Walks(plan.seed), report)
     is_bulk = plan.tickets >= bulk_from and not plan.generation
     with without_keys(history.tables) if is_bulk else nullcontext():
         history.load()
         if is_bulk:
             report("building keys and indexes")
     pictures = photos.attach(plan, history.photographed)
-    report(f"{pictures} photos")
+    told = notices.post(history.unfinished, plan.until)
+    report(f"{pictures} photos, {told} notices")
     return estate

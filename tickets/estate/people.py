@@ -95,6 +95,14 @@ class Shop:
     member: Actor | None
     machines: "list[Machine]" = field(default_factory=list)
 
+    def is_open(self, at: int) -> bool:
+        """Whether the shop is open at `at`, in seconds since 1970 on its own wall clock."""
+        day, second = divmod(at, _DAY)
+        yesterday = self.week[(day + 2) % 7]  # 1 January 1970 was a Thursday
+        return any(start <= second < end for start, end in self.week[(day + 3) % 7]) or any(
+            second < end - _DAY for _start, end in yesterday
+        )
+
 
 @dataclass(eq=False, slots=True)
 class Machine:

@@ -6,17 +6,32 @@ from dataclasses import dataclass
 
 from posdoctor.accounts.actor import Actor
 from tickets.estate import phrases
+from tickets.estate.promises import ROUND_THE_CLOCK
 from tickets.estate.seeded import Weighted
 from tickets.estate.stories import Ending, Story
 from tickets.lifecycle import Certainty, FixedBy, Priority, Proof, WaitFor
+from tickets.sla.defaults import BUDGETS
+from tickets.sla.models import Promise
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 ZONE = 8 * _HOUR  # Asia/Shanghai, without summer time
 _DESK_OPENS, _DESK_CLOSES = 8 * _HOUR, 22 * _HOUR
 _SILENCE = 72 * _HOUR
-# A course takes nine days at most; one that is reopened, sixteen.
-LONGEST = 9 * _DAY
-REOPENS_BEFORE = 16 * _DAY
+# No step takes more of what is left until the newest moment of the data, so that every course
+# ends before it.
+_MOST_OF_ROOM = 6
+# Of the time that was promised for the first answer, what the desk needs on an ordinary day: to
+# take a ticket up, and to answer then.
+_TO_TAKE_UP, _TO_ANSWER = 0.24, 0.12
+
+FIRST_MINUTES = {
+    priority: budget.total_seconds() / 60
+    for priority, budget in BUDGETS[Promise.FIRST_RESPONSE].items()
+}
+
+# Until an engineer is there, and until a supplier answers, in minutes.
+_WAY = {Priority.URGENT: 95, Priority.HIGH: 280, Priority.NORMAL: 800, Priority.LOW: 1300}
+_SUPPLY = {Priority.URGENT: 105, Priority.HIGH: 310, Priority.NORMAL: 2300, Priority.LOW: 4200}
 
 _VISITED = {FixedBy.FIELD, FixedBy.DEPOT}
 _SUPPLIED = {FixedBy.ACQUIRER, FixedBy.NETWORK_PROVIDER, FixedBy.MAKER}
@@ -41,8 +56,8 @@ class Scene:
     engineer: Actor
     now: int
     until: int
-    # A short course for the last days: it must end before `until`.
-    is_quick: bool = False
+    # Above one in weeks in which the desk falls behind.
+    pace: float = 1.0
 
     @property
     def language(self) -> str:
@@ -59,12 +74,20 @@ class Scene:
         return phrases.note(self.chance, self.story.topic, self.story.cause)
 
     def after(self, minutes: float, *, at_desk: bool = True) -> int:
-        """Moves on by about so many minutes; at the desk, into its hours."""
-        longest = 20 if self.is_quick else minutes * 6
-        drawn = minutes * self.chance.lognormvariate(0, 0.6)
-        self.now += int(min(drawn, longest) * _MINUTE) + 20
-        if at_desk and not self.is_quick:
-            self.now = _desk_time(self.now, self.chance)
+        """Moves on by about so many minutes; at the desk, into its hours.
+
+        Urgent and high ones are worked on at night too. Never reaches `until`.
+        """
+        if at_desk:
+            minutes *= self.pace
+        drawn = int(min(minutes * self.chance.lognormvariate(0, 0.6), minutes * 6) * _MINUTE) + 20
+        room = self.until - self.now
+        self.now += min(drawn, room // _MOST_OF_ROOM)
+        if at_desk and self.story.priority not in ROUND_THE_CLOCK:
+            later = _desk_time(self.now, self.chance)
+            # Who has little time left works on in the evening.
+            if later - self.now < room // 3:
+                self.now = later
         return self.now
 
     def likely(self, probability: float) -> bool:
@@ -98,15 +121,14 @@ def finished(scene: Scene, ending: Ending, *, is_taken_up: bool = False) -> None
     """The common course: taken up, talked over, mended by whoever can, confirmed or silent."""
     if not is_taken_up:
         take_up(scene)
-    if ending.fixed_by in _VISITED and not scene.is_quick:
+    if ending.fixed_by in _VISITED:
         _visit(scene)
     elif ending.fixed_by in _SUPPLIED:
         _supplier(scene, ending.fixed_by)
     else:
         _talk(scene)
     _resolve(scene, ending)
-    opened_long_ago = scene.story.opened_at < scene.until - REOPENS_BEFORE
-    if opened_long_ago and scene.likely(0.05):
+    if scene.until - scene.now > _DAY and scene.likely(0.05):
         _come_back(scene, ending)
     _close(scene)
 
@@ -132,20 +154,18 @@ def merged(scene: Scene, double: Story) -> None:
 def take_up(scene: Scene) -> None:
     """The desk takes the ticket and answers for the first time."""
     story, desk, chance = scene.story, scene.desk, scene.chance
+    promised = FIRST_MINUTES[Priority(story.priority)]
     team: tuple[int, str] | None = None
     if scene.likely(0.25):
         team = chance.choices(story.machine.shop.crew.teams[:2], [3, 1])[0]
-        story.assign(desk, None, team, scene.after(4))
-    if story.attention_at and scene.likely(0.08) and not scene.is_quick:
-        story.add_words(scene.said("chasers"), scene.after(15, at_desk=False))
-    minutes = {Priority.URGENT: 6, Priority.HIGH: 12, Priority.NORMAL: 25}.get(
-        Priority(story.priority), 60
-    )
-    story.assign(desk, desk, team, scene.after(minutes))
+        story.assign(desk, None, team, scene.after(promised * 0.06))
+    if story.attention_at and scene.likely(0.08):
+        story.add_words(scene.said("chasers"), scene.after(promised * 0.3, at_desk=False))
+    story.assign(desk, desk, team, scene.after(promised * _TO_TAKE_UP))
+    story.reply(desk, scene.said("replies"), scene.after(promised * _TO_ANSWER))
     if scene.likely(0.06) and story.priority != Priority.URGENT:
         reason = phrases.reason(chance, "priority_reasons")
         story.set_priority(desk, Priority.URGENT, reason, scene.after(3))
-    story.reply(desk, scene.said("replies"), scene.after(5))
 
 
 def _talk(scene: Scene) -> None:
@@ -169,20 +189,21 @@ def _supplier(scene: Scene, who: str) -> None:
     told = phrases.waiting(scene.chance, wait_for, scene.language)
     story.reply(desk, told, scene.after(8))
     story.wait(desk, wait_for, scene.now)
-    story.resume(desk, scene.after(150))
+    story.resume(desk, scene.after(_SUPPLY[Priority(story.priority)]))
 
 
 def _visit(scene: Scene) -> None:
     story, desk, engineer = scene.story, scene.desk, scene.engineer
     if scene.likely(0.5):
         story.note(desk, scene.noted(), scene.after(6))
+    way = _WAY[Priority(story.priority)]
     _book(scene)
-    story.arrive(engineer, scene.after(150))
+    story.arrive(engineer, scene.after(way))
     if scene.likely(0.12):
         reason = phrases.reason(scene.chance, "left_reasons")
         story.leave(engineer, reason, scene.after(30))
         _book(scene)
-        story.arrive(engineer, scene.after(240))
+        story.arrive(engineer, scene.after(way * 1.5))
     scene.desk = engineer
 
 
@@ -206,7 +227,7 @@ def _come_back(scene: Scene, ending: Ending) -> None:
 
 def _close(scene: Scene) -> None:
     story = scene.story
-    if scene.is_quick or scene.likely(0.55):
+    if scene.likely(0.55):
         story.confirm(scene.after(90, at_desk=False))
         return
     assert story.resolved_at is not None
@@ -220,21 +241,28 @@ def _close(scene: Scene) -> None:
 Course = Callable[[Scene, Ending], None]
 
 
-def _soon(scene: Scene) -> int:
-    """Moves on a little, and never to `until`."""
+def _soon(scene: Scene, most: float = 35) -> int:
+    """Moves on a little, by so many minutes at most, and never to `until`."""
     room = scene.until - scene.now
-    scene.now += int(min(scene.chance.uniform(3, 35) * _MINUTE, room * 0.2))
+    scene.now += int(min(scene.chance.uniform(most / 10, most) * _MINUTE, room * 0.2))
+    return scene.now
+
+
+def _meanwhile(scene: Scene) -> int:
+    """Moves on by a good part of the time that is left."""
+    scene.now += int((scene.until - scene.now) * scene.chance.uniform(0.2, 0.7))
     return scene.now
 
 
 def _begin(scene: Scene) -> None:
+    """Taken up and answered, most in time; the supervisor gives some of them out."""
     story, desk = scene.story, scene.desk
-    team = story.machine.shop.crew.teams[0]
-    if scene.likely(0.4):
-        story.assign(desk, desk, team, _soon(scene))
-    else:
-        story.assign(desk, desk, None, _soon(scene))
-    story.reply(desk, scene.said("replies"), _soon(scene))
+    crew = story.machine.shop.crew
+    promised = FIRST_MINUTES[Priority(story.priority)] * (2.5 if scene.likely(0.07) else 0.4)
+    team = crew.teams[0] if scene.likely(0.4) else None
+    by = crew.supervisor if scene.likely(0.3) else desk
+    story.assign(by, desk, team, _soon(scene, promised))
+    story.reply(desk, scene.said("replies"), _soon(scene, promised))
 
 
 def _still_new(scene: Scene, _ending: Ending) -> None:
@@ -248,9 +276,16 @@ def _still_new(scene: Scene, _ending: Ending) -> None:
 def _still_working(scene: Scene, _ending: Ending) -> None:
     _begin(scene)
     if scene.likely(0.5):
-        scene.story.note(scene.desk, scene.noted(), _soon(scene))
+        scene.story.note(scene.desk, scene.noted(), _meanwhile(scene))
     if scene.likely(0.4):
-        scene.story.add_words(scene.said("answers"), _soon(scene))
+        scene.story.add_words(scene.said("answers"), _meanwhile(scene))
+
+
+def _given_to_team(scene: Scene, _ending: Ending) -> None:
+    _begin(scene)
+    team = scene.story.machine.shop.crew.teams[1]
+    scene.story.note(scene.desk, scene.noted(), _soon(scene))
+    scene.story.assign(scene.desk, None, team, _soon(scene))
 
 
 def _waits_for_merchant(scene: Scene, _ending: Ending) -> None:
@@ -279,7 +314,7 @@ def _visit_booked(scene: Scene, _ending: Ending) -> None:
 
 def _on_site(scene: Scene, ending: Ending) -> None:
     _visit_booked(scene, ending)
-    scene.story.arrive(scene.engineer, _soon(scene))
+    scene.story.arrive(scene.engineer, _meanwhile(scene))
 
 
 def _to_confirm(scene: Scene, ending: Ending) -> None:
@@ -294,37 +329,49 @@ def _broken_again(scene: Scene, ending: Ending) -> None:
 
 @dataclass(frozen=True)
 class OpenCourse:
-    """How an open ticket stands, and how long ago (hours) it was filed at most."""
+    """How an open ticket stands, and where its clock does.
+
+    `due` is the minute, from the newest moment of the data on, at which `promise` falls due;
+    the ticket is filed accordingly. Without it the ticket is at most `hours` old. Those that
+    are `grave` cannot take payments: promised round the clock, they are due at night too.
+    """
 
     name: str
     play: Course
-    hours: int
+    due: int | None = None
+    hours: int = 0
+    promise: str = Promise.RESTORE.value
+    is_grave: bool = False
     is_stop: bool = False
 
 
-# In this order around and around: the first few already show every state.
+_FIRST = Promise.FIRST_RESPONSE.value
+# In this order around and around, for each provider: the first few already show every state
+# and every group of the inbox, and each hour of the next four has something that falls due.
 STILL_OPEN = (
-    OpenCourse("new", _still_new, 14),
-    OpenCourse("stopped", _still_new, 14, is_stop=True),
-    OpenCourse("working", _still_working, 30),
-    OpenCourse("to confirm", _to_confirm, 30),
-    OpenCourse("waits for merchant", _waits_for_merchant, 70),
-    OpenCourse("visit booked", _visit_booked, 48),
-    OpenCourse("waits for supplier", _waits_for_supplier, 70),
-    OpenCourse("on site", _on_site, 20),
-    OpenCourse("new", _still_new, 14),
-    OpenCourse("working", _still_working, 48),
-    OpenCourse("stopped, visit booked", _visit_booked, 30, is_stop=True),
-    OpenCourse("working", _still_working, 20),
-    OpenCourse("broken again", _broken_again, 48),
-    OpenCourse("new", _still_new, 10),
-    OpenCourse("working", _still_working, 20),
-    OpenCourse("to confirm", _to_confirm, 40),
-    OpenCourse("waits for merchant", _waits_for_merchant, 40),
-    OpenCourse("new", _still_new, 8),
-    OpenCourse("working", _still_working, 30),
-    OpenCourse("new", _still_new, 12),
+    OpenCourse("new", _still_new, 6, promise=_FIRST, is_grave=True),
+    OpenCourse("stopped", _still_new, -14, promise=_FIRST, is_stop=True),
+    OpenCourse("working", _still_working, 20, is_grave=True),
+    OpenCourse("to confirm", _to_confirm, hours=30),
+    OpenCourse("waits for merchant", _waits_for_merchant, hours=40),
+    OpenCourse("visit booked", _visit_booked, 52, is_grave=True),
+    OpenCourse("working", _still_working, -40, is_grave=True),
+    OpenCourse("on site", _on_site, 83, is_grave=True),
+    OpenCourse("new", _still_new, 35, promise=_FIRST),
+    OpenCourse("stopped, visit booked", _visit_booked, 142, is_stop=True),
+    OpenCourse("given to a team", _given_to_team, 205, is_grave=True),
+    OpenCourse("waits for supplier", _waits_for_supplier, 1300),
+    OpenCourse("broken again", _broken_again, 160, is_grave=True),
+    OpenCourse("working", _still_working, 400),
+    OpenCourse("working", _still_working, 110, is_grave=True),
+    OpenCourse("to confirm", _to_confirm, hours=20),
+    OpenCourse("waits for merchant", _waits_for_merchant, hours=60),
+    OpenCourse("new", _still_new, -20, promise=_FIRST),
+    OpenCourse("working", _still_working, -150),
+    OpenCourse("working", _still_working, 680),
 )
+# The courses of the next round fall due between those of the last.
+ROUND_SHIFT = 17
 
 
 def ending_of(

@@ -9,6 +9,7 @@ from typing import Any
 
 from posdoctor.accounts.actor import Actor, reporter, system
 from tickets.estate.people import Machine, actor_cells
+from tickets.estate.promises import Book, Clocks
 from tickets.estate.rows import (
     FALSE,
     NULL,
@@ -45,9 +46,10 @@ MESSAGE_COLUMNS = "id provider_id ticket_id kind author_id author_name body crea
 
 
 class Desk:
-    """The three tables that a story is written into."""
+    """The tables that a story is written into: its own three, and those of its clocks."""
 
-    def __init__(self) -> None:
+    def __init__(self, book: Book) -> None:
+        self.book = book
         self.tickets = Sheet(Ticket, TICKET_COLUMNS)
         self.events = Sheet(TicketEvent, EVENT_COLUMNS)
         self.messages = Sheet(Message, MESSAGE_COLUMNS)
@@ -80,6 +82,7 @@ class Story:
     run_id: int | None = None
     previous: "Story | None" = None
     id: int = field(init=False)
+    clocks: Clocks = field(init=False)
     at: int = 0
     title: str = ""
     source: str = Ticket.Source.STICKER
@@ -105,15 +108,17 @@ class Story:
 
     def __post_init__(self) -> None:
         self.id = self.desk.tickets.new_id()
+        self.clocks = Clocks(self.desk.book, self.machine.shop.crew.id, self.id)
 
     # --- Parts ---------------------------------------------------------------------------
 
-    def _move(self, move: Move, status: TicketStatus) -> None:
+    def _move(self, move: Move, status: TicketStatus, at: int) -> None:
         if not can(move, self.status):
             raise ValueError(f"{self.ref}: no {move} from {self.status}")
         self.status = status
         if status not in {_S.WAIT_MERCHANT, _S.WAIT_VENDOR}:
             self.wait_for, self.remind_at = "", None
+        self.clocks.moved(move, status, at)
 
     def _record(self, kind: EventKind, actor: Actor, at: int, **data: Any) -> None:
         if at < self.at:
@@ -143,6 +148,7 @@ class Story:
     def report(self, actor: Actor, note: str, at: int, **data: Any) -> None:
         """Files it; the first words become its title."""
         self.opened_at = self.at = self.attention_at = at
+        self.clocks.start(self.priority, at)
         self.title = note[:80]
         self.last_words = note[:200]
         self._record(EventKind.REPORTED, actor, at, **data)
@@ -159,16 +165,18 @@ class Story:
             team=self.team_id, team_name=team[1] if team else "",
         )  # fmt: skip
         if to and self.status == _S.NEW:
-            self._move(Move.OPEN, _S.OPEN)
+            self._move(Move.OPEN, _S.OPEN, at)
             self._record(EventKind.OPENED, actor, at)
 
     def reply(self, actor: Actor, body: str, at: int) -> None:
         """Answers in public."""
         written = self._say(Message.Kind.REPLY, actor, actor.name, body, at)
         if self.status == _S.NEW:
-            self._move(Move.OPEN, _S.OPEN)
+            self._move(Move.OPEN, _S.OPEN, at)
             self._record(EventKind.OPENED, actor, at)
-        self.first_reply_at = self.first_reply_at or at
+        if self.first_reply_at is None:
+            self.first_reply_at = at
+            self.clocks.replied(at, EventKind.REPLIED)
         self.attention_at = None
         self.last_words = body[:200]
         self._record(EventKind.REPLIED, actor, at, message=written)
@@ -186,14 +194,14 @@ class Story:
         if self.status == _S.RESOLVED:
             self._reopen(actor, at)
         elif self.status == _S.WAIT_MERCHANT:
-            self._move(Move.RESUME, _S.OPEN)
+            self._move(Move.RESUME, _S.OPEN, at)
             self._record(EventKind.RESUMED, actor, at)
         self.attention_at = at
         self.last_words = body[:200]
 
     def _reopen(self, actor: Actor, at: int) -> None:
         assert self.ending is not None
-        self._move(Move.REOPEN, _S.OPEN)
+        self._move(Move.REOPEN, _S.OPEN, at)
         data = {"cause": self.ending.cause, "fixed_by": self.ending.fixed_by}
         self._record(EventKind.REOPENED, actor, at, **data)
         self.resolved_at = self.ending = None
@@ -202,31 +210,31 @@ class Story:
     def wait(self, actor: Actor, wait_for: str, at: int, remind_at: int | None = None) -> None:
         """Stops the work until the merchant or a supplier answers."""
         status = _S.WAIT_MERCHANT if wait_for == "merchant" else _S.WAIT_VENDOR
-        self._move(Move.WAIT, status)
+        self._move(Move.WAIT, status, at)
         self.wait_for, self.remind_at, self.attention_at = wait_for, remind_at, None
         remind = moment(remind_at).isoformat() if remind_at else None
         self._record(EventKind.WAITING, actor, at, wait_for=wait_for, remind_at=remind)
 
     def resume(self, actor: Actor, at: int) -> None:
         """The supplier answered."""
-        self._move(Move.RESUME, _S.OPEN)
+        self._move(Move.RESUME, _S.OPEN, at)
         self._record(EventKind.RESUMED, actor, at)
 
     def dispatch(self, actor: Actor, engineer: Actor, at: int) -> None:
         """Books a visit."""
-        self._move(Move.DISPATCH, _S.DISPATCHED)
-        self.assignee = engineer
+        self._move(Move.DISPATCH, _S.DISPATCHED, at)
+        self.assignee, self.attention_at = engineer, None
         data = {"user": engineer.user_id, "user_name": engineer.name}
         self._record(EventKind.DISPATCHED, actor, at, **data)
 
     def arrive(self, engineer: Actor, at: int) -> None:
         """The engineer stands in the shop."""
-        self._move(Move.ARRIVE, _S.ON_SITE)
+        self._move(Move.ARRIVE, _S.ON_SITE, at)
         self._record(EventKind.ARRIVED, engineer, at)
 
     def leave(self, engineer: Actor, reason: str, at: int) -> None:
         """The visit ended without a fix."""
-        self._move(Move.LEAVE, _S.OPEN)
+        self._move(Move.LEAVE, _S.OPEN, at)
         self.attention_at = at
         self._record(EventKind.LEFT, engineer, at, reason=clean(reason))
 
@@ -234,11 +242,12 @@ class Story:
         """Changes the priority, with a reason."""
         data = {"before": self.priority, "after": priority, "reason": clean(reason)}
         self.priority = priority
+        self.clocks.retarget(priority, at, EventKind.PRIORITY_CHANGED)
         self._record(EventKind.PRIORITY_CHANGED, actor, at, **data)
 
     def resolve(self, actor: Actor, ending: Ending, at: int) -> None:
         """Says what it was and how it was seen to work."""
-        self._move(Move.RESOLVE, _S.RESOLVED)
+        self._move(Move.RESOLVE, _S.RESOLVED, at)
         self.ending, self.resolved_at, self.attention_at = ending, at, None
         self._record(
             EventKind.RESOLVED, actor, at, cause=ending.cause, certainty=ending.certainty,
@@ -247,19 +256,19 @@ class Story:
 
     def confirm(self, at: int) -> None:
         """The merchant says that it works."""
-        self._move(Move.CONFIRM, _S.CLOSED)
+        self._move(Move.CONFIRM, _S.CLOSED, at)
         self.closed_at = at
         self._record(EventKind.CONFIRMED, self.merchant, at)
 
     def close_silent(self, at: int) -> None:
         """Three days without a word."""
-        self._move(Move.AUTOCLOSE, _S.CLOSED)
+        self._move(Move.AUTOCLOSE, _S.CLOSED, at)
         self.closed_at = at
         self._record(EventKind.CLOSED, SYSTEM, at)
 
     def cancel(self, actor: Actor, reason: str, at: int) -> None:
         """No more work is needed."""
-        self._move(Move.CANCEL, _S.CANCELLED)
+        self._move(Move.CANCEL, _S.CANCELLED, at)
         self.closed_at, self.attention_at = at, None
         self._record(EventKind.CANCELLED, actor, at, reason=clean(reason))
 
@@ -267,7 +276,7 @@ class Story:
         """Ends as a double of `target`."""
         if target.status in ENDED:
             raise ValueError(f"{target.ref} has ended")
-        self._move(Move.MERGE, _S.MERGED)
+        self._move(Move.MERGE, _S.MERGED, at)
         self.merged_into, self.closed_at, self.attention_at = target, at, None
         self._record(EventKind.MERGED, actor, at, into=target.ref)
         target.took_in(self, actor, at)
@@ -285,8 +294,12 @@ class Story:
 
     # --- The row -------------------------------------------------------------------------
 
-    def finish(self) -> None:
-        """Writes the ticket's row; nothing may happen to it afterwards."""
+    def finish(self, until: int) -> None:
+        """Writes the rows of the ticket and its clocks; nothing may happen to it afterwards.
+
+        `until` is the newest moment of the data: what clocks reached before it was told.
+        """
+        self.clocks.finish(until)
         shop, end = self.machine.shop, self.ending
         resolution = (
             (end.cause, end.certainty, end.fixed_by, end.proof, words(end.note))

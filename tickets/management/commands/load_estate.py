@@ -23,7 +23,8 @@ _ZONE = ZoneInfo("Asia/Shanghai")
 _ANALYZED = (
     "merchants_merchant", "merchants_store", "merchants_contact", "terminals_terminal",
     "diagnostics_diagnosisrun", "diagnostics_diagnosisstep", "tickets_ticket",
-    "tickets_ticketevent", "tickets_message",
+    "tickets_ticketevent", "tickets_message", "tickets_clock", "tickets_segment",
+    "tickets_alert", "notifications_delivery",
 )  # fmt: skip
 
 
@@ -39,7 +40,7 @@ class Command(BaseCommand):
         parser.add_argument("--terminals", type=int, default=120)
         parser.add_argument("--tickets", type=int, default=1200)
         parser.add_argument("--seed", type=int, default=1)
-        parser.add_argument("--until", help="newest moment (default: today 00:00 in Shanghai)")
+        parser.add_argument("--until", help="newest moment (default: now)")
         parser.add_argument("--if-empty", action="store_true", help="do nothing in a used database")
         parser.add_argument("--append", action="store_true", help="add to a used database")
         parser.add_argument("--force", action="store_true", help="also where it is not local")
@@ -92,7 +93,7 @@ class Command(BaseCommand):
 def _until(text: str | None) -> datetime:
     """The newest moment of the data; a date means its beginning. Raises CommandError."""
     if text is None:
-        return clock.now().astimezone(_ZONE).replace(hour=0, minute=0, second=0, microsecond=0)
+        return clock.now()
     day = parse_date(text) if len(text) == 10 else None
     moment = datetime(day.year, day.month, day.day, tzinfo=_ZONE) if day else parse_datetime(text)
     if moment is None:
