@@ -52,7 +52,7 @@ def test_a_pause_without_end_has_no_due_time(lead: Caller, calendar: Calendar):
 @pytest.mark.parametrize(
     ("asked", "field"),
     [
-        ({"calendar": "K-999999", "minutes": 5}, "calendar"),
+        ({"calendar": "W-999999", "minutes": 5}, "calendar"),
         ({"clock": "restore"}, "clock"),
         ({"clock": "restore", "priority": "urgent", "minutes": 0}, "minutes"),
     ],

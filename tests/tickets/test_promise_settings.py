@@ -78,7 +78,7 @@ def test_an_empty_time_promises_nothing(supervisor: Persona, form, terminal):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"restore_urgent": "soon"}, {"levels": "half"}, {"restore_urgent_calendar": "K-999999"}],
+    [{"restore_urgent": "soon"}, {"levels": "half"}, {"restore_urgent_calendar": "W-999999"}],
 )
 def test_what_is_wrong_is_said_and_nothing_is_lost(supervisor: Persona, form, wrong):
     page = supervisor.client.post(POLICY, form | {"restore_high": "7 h"} | wrong)

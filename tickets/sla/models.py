@@ -40,8 +40,8 @@ def default_levels() -> list[int]:
 
 
 def calendar_ref() -> str:
-    """A fresh `K-` reference."""
-    return new_ref("K", 6)
+    """A fresh `W-` reference."""
+    return new_ref("W", 6)
 
 
 def policy_ref() -> str:
