@@ -14,7 +14,8 @@ from playwright.sync_api import Page, expect
 
 from posdoctor.core import clock
 from terminals.models import Terminal
-from tests.browser.conftest import DESK
+from tests.browser.conftest import DESK, PHONE
+from tests.browser.test_every_page import check, check_language, check_widths
 from tests.builders import T0, make_clocks, make_store, make_terminal, make_ticket
 from tickets.models import Ticket
 from tickets.sla import actions as sla
@@ -296,3 +297,43 @@ def test_every_state_is_told_without_colour(desk, shop: Terminal):
         assert shape != shape2
         assert icon != icon2
         assert ImageStat.Stat(ImageChops.difference(grey, grey2)).mean[0] > 4, (shape, shape2)
+
+
+@pytest.mark.parametrize(("language", "dark"), [("zh", False), ("en", True)])
+def test_faces_can_be_read_and_fit(
+    wall, shop: Terminal, open_browser, sign_in, language: str, *, dark: bool
+):
+    """Acceptance checks 9 to 11 where clocks show: list, head with its explanation, status page."""
+    wall.set(DUE - 52 * MINUTE)
+    lefts = [-HOUR, 10 * MINUTE, 52 * MINUTE, 2 * HOUR, 30 * HOUR, 90 * HOUR]
+    tickets = [due_at_one(shop, opened_at=wall.now - 3 * HOUR + left) for left in lefts]
+    stopped = due_at_one(shop, status="wait_merchant")
+    stop(stopped, T0 + MINUTE)
+    make_ticket(shop)
+    page = open_browser(DESK, {"zh": "zh-CN", "en": "en-US"}[language], dark=dark)
+    wall.pages.append(page)
+    wall.set(wall.now)
+    sign_in(page, language=language)
+    urls = [
+        "/desk/q/all/?due=today&owner=none", "/desk/q/all/", f"/desk/t/{tickets[0].ref}/?pane=why",
+        f"/desk/t/{stopped.ref}/", f"/desk/t/{tickets[2].ref}/print",
+    ]  # fmt: skip
+    for url in urls:
+        page.set_viewport_size(DESK)
+        page.goto(url)
+        check(page, url)
+        check_language(page, url, language)
+        check_widths(page, url)
+    page.goto(f"/desk/t/{stopped.ref}/")
+    page.set_viewport_size({"width": 320, "height": 700})
+    page.locator(".t-bar .menu summary").click()
+    check_widths(page, "the open menu")
+    for ticket in (tickets[0], tickets[2]):
+        page.set_viewport_size(PHONE)
+        page.goto(f"/r/{ticket.track_token}")
+        page.locator("input[name=digits]").fill("5521")
+        page.locator("main button").first.click()
+        expect(page.locator(".by").first).to_be_visible()
+        check(page, page.url)
+        check_language(page, page.url, language)
+        check_widths(page, page.url)

@@ -404,10 +404,10 @@ def test_a_broken_promise_is_admitted(now, owed: Ticket):
     now(T0 + 42 * MINUTE)
     assert words_of(owed)[0] == "今天 10:42 前给您回话"  # at the due time itself it is kept
     now(T0 + 43 * MINUTE)
-    assert words_of(owed)[0] == "抱歉，答应今天 10:42 前给您回话，已经晚了，我们还在处理"
+    assert words_of(owed)[0] == "抱歉，没能在今天 10:42 前给您回话，我们还在处理"
     assert words_of(owed, "en")[0].startswith("Sorry, we said we would get back to you by 10:42")
     now(T0 + 24 * HOUR)
-    assert "昨天 16:30 前修好，已经晚了" in words_of(owed)[1]
+    assert "没能在昨天 16:30 前修好" in words_of(owed)[1]
 
 
 def test_a_pause_is_said_and_no_time_is_promised(now, owed: Ticket, desk: Persona):
