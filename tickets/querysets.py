@@ -75,6 +75,12 @@ def _stopped_late(name: str) -> Q:
     )
 
 
+def _broken_clocks(now: datetime) -> models.QuerySet[Clock]:
+    """Of the ticket outside: broken, or overdue and the tick has not noted it yet."""
+    broken = Q(breached_at__isnull=False) | Q(state=ClockState.RUNNING, due_at__lt=now)
+    return Clock.objects.filter(broken, ticket_id=models.OuterRef("pk"))
+
+
 def _count_of(model: str, column: str, of: str) -> Coalesce:
     """How many rows of `model` (its label) point at this one; worked out per row shown."""
     manager = django_apps.get_model(model)._default_manager  # noqa: SLF001 - Django's documented name
@@ -210,11 +216,21 @@ class TicketQuerySet(MerchantRows["Ticket"]):
         until = today.now + _DUE_WITHIN[within]
         return rows.filter(next_due_at__gte=today.now, next_due_at__lte=until)
 
+    def due_before(self, moment: datetime) -> Self:
+        """Unfinished, and the next running clock is due before then; overdue ones too."""
+        return self.working().with_next_due().filter(next_due_at__lt=moment)
+
     def missed(self, promise: str, now: datetime) -> Self:
         """This promise was broken, or is broken and the tick has not noted it yet."""
-        broken = Q(breached_at__isnull=False) | Q(state=ClockState.RUNNING, due_at__lt=now)
-        clocks = Clock.objects.filter(broken, ticket_id=models.OuterRef("pk"), promise=promise)
-        return self.filter(models.Exists(clocks))
+        return self.filter(models.Exists(_broken_clocks(now).filter(promise=promise)))
+
+    def with_promises_broken(self, now: datetime) -> Self:
+        """Any promise was broken, as `missed` says it."""
+        return self.filter(models.Exists(_broken_clocks(now)))
+
+    def with_promises_kept(self, now: datetime) -> Self:
+        """The others: nothing was broken so far, or nothing was promised."""
+        return self.exclude(models.Exists(_broken_clocks(now)))
 
     def with_page_columns(self) -> Self:
         """With what a page about one ticket shows. The flow's document stays in the database:

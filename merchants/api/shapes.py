@@ -42,7 +42,7 @@ class Week(Shape):
 
     def get_fields(self) -> dict[str, Any]:
         """One field a day; a closed day is empty."""
-        return {day: _day() for day in hours.DAYS}
+        return {day: spans_field() for day in hours.DAYS}
 
 
 class WeekInput(Input):
@@ -50,10 +50,11 @@ class WeekInput(Input):
 
     def get_fields(self) -> dict[str, Any]:
         """One field a day."""
-        return {day: _day(required=False, default=list, max_length=6) for day in hours.DAYS}
+        return {day: spans_field(required=False, default=list, max_length=6) for day in hours.DAYS}
 
 
-def _day(**more: Any) -> serializers.ListField:
+def spans_field(**more: Any) -> serializers.ListField:
+    """Hours of one day: spans of `["09:00", "21:00"]`. `more` is the list field's own."""
     time = serializers.RegexField(r"^[0-4][0-9]:[0-5][0-9]$", max_length=5)
     span = serializers.ListField(child=time, min_length=2, max_length=2)
     return serializers.ListField(child=span, **more)

@@ -24,7 +24,7 @@ class TicketsView(ApiView):
 
     def tickets(self) -> TicketQuerySet:
         """Visible ones, with all that is shown."""
-        rows = Ticket.objects.visible_to(self.actor).with_list_columns()
+        rows = Ticket.objects.visible_to(self.actor).with_list_columns().with_next_due()
         return rows.select_related(
             "store__merchant", "team", "run", "previous", "merged_into"
         ).defer("run__attributes", "run__outcome")

@@ -16,6 +16,7 @@ from posdoctor.core.forms import PhoneField
 from posdoctor.core.scrub import scrub
 from posdoctor.core.uploads import MAX_IMAGE_BYTES, CleanFile, RejectedUpload, clean_upload
 from tickets.actions import MAX_FILES
+from tickets.filters import DUES, MISSED
 from tickets.forms.composer import REJECTED
 from tickets.forms.desk import LAST_YEAR, REASON_LENGTH, WORDS_LENGTH
 from tickets.lifecycle import Certainty, FixedBy, Impact, Priority, Proof, TicketStatus, WaitFor
@@ -47,6 +48,27 @@ class TicketQuery(PageQuery):
         required=False,
         max_length=80,
         help_text="Reference, serial, terminal number, sticker, phone or merchant name",
+    )
+    due_before = serializers.DateTimeField(
+        required=False,
+        help_text="Unfinished ones whose next running clock is due before then, overdue ones too",
+    )
+    due = serializers.ChoiceField(
+        choices=list(DUES),
+        required=False,
+        help_text=(
+            "Unfinished ones by the next running clock: overdue, or still to come within this "
+            "time; `today` ends at midnight of the provider"
+        ),
+    )
+    breached = serializers.BooleanField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Whether a promise was broken, finished tickets too",
+    )
+    missed = serializers.ChoiceField(
+        choices=list(MISSED), required=False, help_text="This promise was broken"
     )
     sort = serializers.ChoiceField(choices=["newest", "oldest"], required=False, default="newest")
 

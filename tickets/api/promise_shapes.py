@@ -1,11 +1,9 @@
 """Shapes of promises: clocks of a ticket, the policy, working hours, previews."""
 
-from typing import Any
-
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from merchants.api.shapes import REF_LENGTH, Week, WeekInput
+from merchants.api.shapes import REF_LENGTH, Week, WeekInput, spans_field
 from posdoctor.core.api.shapes import Input, Shape
 from tickets.forms.promises import LONGEST_SECONDS, as_texts, week_of
 from tickets.lifecycle import Priority
@@ -149,18 +147,12 @@ class CalendarInput(Input):
     hours = WeekInput()
 
 
-def _spans(**more: Any) -> serializers.ListField:
-    time = serializers.RegexField(r"^[0-4][0-9]:[0-5][0-9]$", max_length=5)
-    span = serializers.ListField(child=time, min_length=2, max_length=2)
-    return serializers.ListField(child=span, max_length=6, **more)
-
-
 class DaysInput(Input):
     """Hours of a day or a span of days; without `hours` closed."""
 
     first = serializers.DateField()
     last = serializers.DateField(required=False)
-    hours = _spans(required=False, default=list)
+    hours = spans_field(required=False, default=list, max_length=6)
     name = serializers.CharField(max_length=80, allow_blank=True, default="")
 
 

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from diagnostics import actions as checks
 from diagnostics.access import IN_USE
 from diagnostics.models import DiagnosisRun, FlowVersion
-from merchants.models import Contact
+from merchants.models import Contact, Store
 from posdoctor.accounts.api.base import ApiView
 from posdoctor.accounts.models import ApiToken
 from posdoctor.accounts.policies import Permission, require
@@ -26,7 +26,7 @@ from tickets.api import inputs, shapes
 from tickets.api.base import TicketsView
 from tickets.api.reports import Filing
 from tickets.models import Attachment, Message, Ticket, TicketEvent
-from tickets.querysets import TicketQuerySet
+from tickets.querysets import TicketQuerySet, Today
 
 NEWEST = Order(("opened_at", "ref"), is_descending=True, is_by_time=True)
 OLDEST = Order(("opened_at", "ref"), is_by_time=True)
@@ -81,13 +81,30 @@ class Tickets(Filing, TicketsView):
             rows = rows.matching(asked["q"], self.actor)
         wanted = {_COLUMNS[name]: asked[name] for name in _COLUMNS if name in asked}
         wanted |= {_REFERENCES[n]: asked[n].upper() for n in _REFERENCES if n in asked}
-        rows = rows.filter(**wanted)
+        rows = self._timed(rows.filter(**wanted), asked)
         owner = asked.get("assignee", "")
         if owner == "none":
             return rows.unassigned()
         if owner == "me":
             return rows.of_user(self.actor.user_id)
         return rows.filter(assignee__ref=owner.upper()) if owner else rows
+
+    def _timed(self, rows: TicketQuerySet, asked: dict[str, Any]) -> TicketQuerySet:
+        if "due_before" in asked:
+            rows = rows.due_before(asked["due_before"])
+        if "due" in asked:
+            rows = rows.working().due(asked["due"], Today.at(self.now, self._zone()))
+        if "missed" in asked:
+            rows = rows.missed(asked["missed"], self.now)
+        if asked["breached"] is None:
+            return rows
+        is_broken = asked["breached"]
+        return (rows.with_promises_broken if is_broken else rows.with_promises_kept)(self.now)
+
+    def _zone(self) -> str:
+        """The provider's; a merchant has it by its stores. Who has none has no tickets either."""
+        zones = Store.objects.visible_to(self.actor).order_by("pk")
+        return zones.values_list("provider__time_zone", flat=True).first() or "UTC"
 
     def _terminal(self, ref: str) -> Terminal:
         rows = Terminal.objects.visible_to(self.actor).filter(state__in=IN_USE)

@@ -93,6 +93,9 @@ class Ticket(Shape):
     remind_at = serializers.SerializerMethodField()
     attention_at = serializers.SerializerMethodField()
     opened_at = serializers.DateTimeField()
+    due_at = serializers.DateTimeField(
+        source="next_due_at", allow_null=True, help_text="Of the next running clock"
+    )
     first_reply_at = serializers.DateTimeField(allow_null=True)
     last_activity_at = serializers.DateTimeField()
     last_words = serializers.CharField()
