@@ -32,7 +32,21 @@ _S = TicketStatus
 _EXPANDED, _SUPPRESSED = Alert.State.EXPANDED.value, Alert.State.SUPPRESSED.value
 _RUN, _PAUSE = Segment.Kind.RUN.value, Segment.Kind.PAUSE.value
 _FIRST_RESPONSE, _RESTORE = rules.Promise.FIRST_RESPONSE, rules.Promise.RESTORE
-_Rule = Callable[[rules.Clock, CompiledCalendar, datetime], rules.Clock]
+_Rule = Callable[[rules.Clock, rules.WorkingTime, datetime], rules.Clock]
+
+
+class AlwaysOpen:
+    """A calendar that never closes, answered without a search: half of all clocks ask it."""
+
+    never_opens = False
+
+    def add(self, t: datetime, seconds: float) -> datetime:
+        """So much later; `t` itself for seconds <= 0."""
+        return t + timedelta(seconds=seconds) if seconds > 0 else t
+
+    def elapsed(self, a: datetime, b: datetime) -> float:
+        """Seconds between two moments."""
+        return (b - a).total_seconds()
 
 
 @dataclass(frozen=True)
@@ -45,7 +59,9 @@ class Target:
     level_cell: str
     calendar_id: str
     calendar_version: str
-    calendar: CompiledCalendar
+    hours: CompiledCalendar
+    # The same hours as the rules ask them.
+    calendar: rules.WorkingTime
 
 
 @dataclass(frozen=True)
@@ -62,14 +78,14 @@ class Policy:
         Where the calendar is closed then, due in the `share` of the first hour after it opens.
         """
         target = next(t for t in self.targets[priority] if t.promise == promise)
-        calendar = target.calendar
+        hours = target.hours
         wanted = moment(due)
-        if not calendar.is_open(wanted):
-            wanted = calendar.next_open(wanted) + timedelta(hours=share)
+        if not hours.is_open(wanted):
+            wanted = hours.next_open(wanted) + timedelta(hours=share)
         late, early = due, due - 30 * 86_400
         while late - early > 1:
             middle = (late + early) // 2
-            if calendar.add(moment(middle), target.budget_seconds) < wanted:
+            if hours.add(moment(middle), target.budget_seconds) < wanted:
                 early = middle
             else:
                 late = middle
@@ -106,6 +122,7 @@ def make_policies(plan: Plan, crews: Sequence[Crew]) -> dict[int, Policy]:
 def _read(row: PolicyRow, now: datetime) -> Policy:
     targets: dict[str, list[Target]] = {priority.value: [] for priority in Priority}
     for target in row.targets.select_related("calendar").order_by("promise"):
+        hours = compiled(target.calendar, now)
         targets[target.priority].append(
             Target(
                 promise=target.promise,
@@ -114,7 +131,8 @@ def _read(row: PolicyRow, now: datetime) -> Policy:
                 level_cell=f"{{{','.join(map(str, target.levels))}}}",
                 calendar_id=str(target.calendar.pk),
                 calendar_version=str(target.calendar.version),
-                calendar=compiled(target.calendar, now),
+                hours=hours,
+                calendar=AlwaysOpen() if target.priority in ROUND_THE_CLOCK else hours,
             )
         )
     return Policy(
