@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
 from django.db import models
+from django.db.models.functions import Cast
 
 from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.roles import Role
@@ -16,6 +17,8 @@ OPEN = ("pending", "sending")
 NEEDS_A_PERSON = ("ambiguous", "dead")
 # Longer than this in an open state, and somebody should look.
 STUCK_AFTER = timedelta(minutes=5)
+# What leads see counted by state.
+TOTALS_OVER = timedelta(days=7)
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
@@ -47,6 +50,10 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def newest_first(self) -> Self:
         """In the order of the list."""
         return self.order_by("-created_at", "-pk")
+
+    def with_key_text(self) -> Self:
+        """Annotates `key_text`: what pages of the API break ties by, since a cursor holds texts."""
+        return self.annotate(key_text=Cast("key", models.TextField()))
 
     def due(self, now: datetime) -> Self:
         """To be taken by a sender: planned for now or earlier, or left by a sender that died."""

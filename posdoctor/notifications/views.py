@@ -1,6 +1,5 @@
 """A person's notices behind the bell, and for leads what is stuck on its way."""
 
-from datetime import timedelta
 from uuid import UUID
 
 from django.contrib import messages
@@ -18,9 +17,9 @@ from posdoctor.core import clock
 from posdoctor.notifications import actions
 from posdoctor.notifications.context import unread_of
 from posdoctor.notifications.models import Delivery, DeliveryState
+from posdoctor.notifications.querysets import TOTALS_OVER
 
 PAGE_ROWS = 50
-TOTALS_OVER = timedelta(days=7)
 for_leads = hidden_without(Permission.DELIVERY_RETRY)
 
 

@@ -79,7 +79,8 @@ def parts_of(path: str, world: World) -> dict[str, str]:
         "tickets": world.ticket.ref,
     }
     kind = path.split("/")[3]
-    return {"key": world.attachment.key} | ({"ref": kinds[kind]} if kind in kinds else {})
+    key = str(world.stuck) if kind == "deliveries" else world.attachment.key
+    return {"key": key} | ({"ref": kinds[kind]} if kind in kinds else {})
 
 
 def operations(persona: str) -> list[Any]:

@@ -10,11 +10,13 @@ from tests.architecture import test_routes
 from tests.architecture.test_routes import (
     FORBIDDEN,
     HIDDEN,
+    LEADS_BOARD,
     LOGIN,
     OK,
     PERSONAS,
     PUBLIC,
     SIGNED_IN,
+    STAFF,
     World,
     routes,
     rule,
@@ -57,7 +59,7 @@ OPERATOR = rule(others=HIDDEN, anonymous=LOGIN, operator=OK)
 # Only roles that walk through checks; a terminal in the body is looked up later.
 WALK = rule(others=OK, anonymous=LOGIN, field=FORBIDDEN, operator=FORBIDDEN)
 
-# Settings of promises: to everybody but leads they do not exist.
+# Settings of promises, deliveries: to everybody but leads they do not exist.
 LEADS = rule(others=HIDDEN, anonymous=LOGIN, supervisor=OK, administrator=OK)
 
 TABLE: dict[str, dict[str, dict[str, str]]] = {
@@ -73,6 +75,13 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
     "api:teams": {GET: OWN, POST: ADMINISTRATOR_ADDS},
     "api:team": {GET: COLLEAGUE, PATCH: COLLEAGUE_DEED},
     "api:providers": {GET: OPERATOR, POST: OPERATOR},
+    "api:notices": {GET: STAFF},
+    "api:notices_unread": {GET: STAFF},
+    "api:notices_read": {POST: STAFF},
+    "api:deliveries": {GET: LEADS},
+    "api:deliveries_totals": {GET: LEADS},
+    "api:delivery_retry": {POST: LEADS},
+    "api:ops": {GET: LEADS_BOARD},
     "api:merchants": {GET: OWN, POST: ADD},
     "api:merchant": {GET: RECORD, PATCH: RECORD_DEED},
     "api:contacts": {GET: RECORD, POST: RECORD_DEED},
@@ -143,6 +152,8 @@ def url_of(name: str, world: World) -> str:
     short = name.removeprefix("api:")
     if short in {"schema", "docs", "unknown", "me", "models", "symptoms", "diagnoses"}:
         return reverse(name)
+    if short == "delivery_retry":
+        return reverse(name, kwargs={"key": world.stuck})
     if short == "calendar_day":
         return reverse(name, kwargs={"ref": world.calendar, "day": "2099-10-01"})
     if short == "ticket_attachment":

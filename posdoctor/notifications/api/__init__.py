@@ -1,0 +1,1 @@
+"""The API of one's own notices, and of what leads see of deliveries."""
