@@ -18,7 +18,7 @@ from tickets.lifecycle import TicketStatus
 from tickets.models import Ticket
 from tickets.sla.models import Clock, ClockState
 
-# The words of the index tickets_clock_live.
+# Clocks that can still break their promise.
 _LIVE = [ClockState.RUNNING.value, ClockState.PAUSED.value]
 _WAITING = frozenset({TicketStatus.WAIT_MERCHANT, TicketStatus.WAIT_VENDOR})
 
