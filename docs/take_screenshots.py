@@ -75,6 +75,9 @@ def main() -> None:
         page = desk(browser, base, email, password, dark=False)
         open_ticket(page, base)
         shoot(page, "desk-ticket")
+        page.goto(f"{base}/ops/")
+        page.wait_for_load_state("networkidle")
+        shoot(page, "operations")
         browser.close()
 
 

@@ -53,7 +53,7 @@ class Watch:
 
 @pytest.fixture
 def open_browser(browser: Browser, live_server: Any) -> Iterator[Callable[..., Page]]:
-    """`open_browser(viewport=, language=, scripts=, dark=, zone=)`: a page of a browser of its own."""
+    """`open_browser(viewport=, language=, scripts=, dark=, zone=)`: a page of its own browser."""
     contexts: list[BrowserContext] = []
     watch = Watch()
 

@@ -160,7 +160,9 @@ def test_desk_pages(open_browser, full_ticket, shop, sign_in, language, viewport
         "/desk/merchants/", "/desk/merchants/new",
         f"/desk/merchants/{full_ticket.merchant.ref}/stores/new",
         f"/desk/merchants/{full_ticket.merchant.ref}/", "/desk/me/", "/settings/users/",
-        "/settings/users/new", f"/settings/users/{person.ref}/", "/settings/teams/", "/ui/", "/ops/",
+        "/settings/users/new", f"/settings/users/{person.ref}/", "/settings/teams/", "/ui/",
+        "/ops/", "/ops/deliveries/", "/desk/notices/", "/settings/sla/", "/settings/hours/",
+        "/settings/hours/new",
     ]  # fmt: skip
     walk(
         open_browser,
