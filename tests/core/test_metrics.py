@@ -36,8 +36,9 @@ from posdoctor.core.management.commands import run_ticker
 from posdoctor.core.models import Counter, Heartbeat
 from posdoctor.embedded import ports
 from posdoctor.embedded.home import CHECKOUT
+from posdoctor.notifications import actions as notifications
 from terminals.models import Terminal
-from tests.builders import make_ticket
+from tests.builders import make_provider, make_seat, make_ticket
 from tests.conftest import Persona
 
 TOKEN = "a-token-of-32-random-characters-"
@@ -331,6 +332,11 @@ def test_the_runbook_names_metrics_that_exist(client: Client, db: None) -> None:
     late.write()
     run_ticker.beat()
     health.report_task("tickets.sweep", state="SUCCESS", seconds=1)
+    seat = make_seat(make_provider())
+    notifications.plan(
+        provider_id=seat.provider_id, source="event:1", kind="ticket.assigned",
+        recipients=[seat.user_id], data={}, url="/desk/", now=clock.now(),
+    )  # fmt: skip
     client.get("/help")
     told = {name.partition("{")[0] for name in read(client)}
     families = told | {re.sub("_(total|count|sum|bucket)$", "", name) for name in told}
