@@ -6,10 +6,13 @@ applies the rule of tickets.sla.clock and writes state, ledger and alerts togeth
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, time
+from functools import partial
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 
 from posdoctor.notifications.actions import cancel_unsent
 from tickets.lifecycle import Priority
@@ -32,6 +35,7 @@ from tickets.sla.models import (
 logger = logging.getLogger(__name__)
 
 REPLAN_BATCH = 500
+_Ruled = TypeVar("_Ruled")
 _Rule = Callable[[rules.Clock, CompiledCalendar], rules.Clock]
 
 
@@ -100,9 +104,8 @@ def retarget(*, ticket_id: int, priority: str, at: datetime, reason: str) -> Non
             continue
         _settle(row, at)
         row.calendar, row.calendar_version = target.calendar, target.calendar.version
-        calendar = compiled(target.calendar, at)
         before = row.read()
-        after, skipped = rules.retarget(before, target.budget_seconds, target.levels, calendar, at)
+        after, skipped = _ruled(partial(_retargeted, before, target, at), target.calendar, at)
         _write(row, before, after, at, reason)
         _raise_alerts(row, skipped, at)
 
@@ -136,11 +139,19 @@ def replan_stale(now: datetime) -> int:
 
     Those due before the first changed date only take the new version. In batches, each in a
     transaction of its own, SKIP LOCKED: resumable, and any number may run at once.
+
+    SECURITY: a calendar that cannot be worked out is logged and tried again by the next sweep:
+    one provider's hours must not hold up the clocks of the others.
     """
     seen = 0
     for calendar in Calendar.objects.filter(changed_from__isnull=False).iterator():
-        while batch := _replan_batch(calendar.pk, now):
-            seen += batch
+        try:
+            while batch := _replan_batch(calendar.pk, now):
+                seen += batch
+        except (OperationalError, InterfaceError):
+            raise  # no database: the ticker opens another connection
+        except Exception:
+            logger.exception("cannot plan the clocks of calendar %s", calendar.ref)
     return seen
 
 
@@ -170,7 +181,7 @@ def _freshen(row: Clock, calendar: Calendar, now: datetime) -> None:
         and before.due_at < datetime.combine(first, time(), tzinfo=ZoneInfo(calendar.time_zone))
     ):
         return  # nothing changed before it is due
-    after = rules.replan(before, compiled(calendar, now))
+    after = _ruled(lambda known: rules.replan(before, known), calendar, now)
     if after != before:
         _ledger(row, Segment.Kind.PLANNED, now, now, "calendar.edited")
         row.take(after)
@@ -196,9 +207,27 @@ def _apply(row: Clock, rule: _Rule, at: datetime, reason: str) -> rules.Clock:
     """Settles, applies the rule, writes. Returns the new state."""
     _settle(row, at)
     before = row.read()
-    after = rule(before, compiled(row.calendar, at))
+    after = _ruled(lambda known: rule(before, known), row.calendar, at)
     _write(row, before, after, at, reason)
     return after
+
+
+def _retargeted(
+    before: rules.Clock, target: Target, at: datetime, calendar: CompiledCalendar
+) -> tuple[rules.Clock, list[rules.Level]]:
+    return rules.retarget(before, target.budget_seconds, target.levels, calendar, at)
+
+
+def _ruled(rule: Callable[[CompiledCalendar], _Ruled], calendar: Calendar, at: datetime) -> _Ruled:
+    """What the rule says. Where the hours do not reach a due time, as where they never open:
+    work on tickets goes on without one until the hours are changed again.
+    """
+    known = compiled(calendar, at)
+    try:
+        return rule(known)
+    except CalendarHorizonError:
+        logger.warning("no due time by calendar %s", calendar.ref)
+        return rule(replace(known, never_opens=True))
 
 
 def _settle(row: Clock, at: datetime) -> None:
