@@ -73,7 +73,9 @@ def open_notice(request: ActorRequest, key: UUID) -> HttpResponse:
 @require_POST
 def seen(request: ActorRequest) -> HttpResponse:
     """A page says that it is shown: notices about it are read. Answers with the new number."""
-    actions.mark_seen(request.actor, url=request.POST.get("url", ""), now=clock.now())
+    # PostgreSQL has no text with a NUL: it would be an error of ours.
+    url = request.POST.get("url", "").replace("\x00", "")
+    actions.mark_seen(request.actor, url=url, now=clock.now())
     return render(request, "notifications/_bell_answer.html")
 
 

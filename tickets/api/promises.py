@@ -219,7 +219,7 @@ class Preview(PromisesView):
                 pauses=[(pause["from_at"], pause["to_at"]) for pause in given["pauses"]],
                 reader=Reader(now=given["start"], zone=zone),
             )
-        except (CalendarHorizonError, OverflowError) as error:
+        except (CalendarHorizonError, OverflowError, ValueError) as error:  # years 1 to 3 too
             text = _("These working hours are not known that far")
             raise invalid({"start": [text]}) from error
         is_open_ended = (

@@ -50,8 +50,15 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a fault
 
 def invalid(fields: Mapping[str, Sequence[Any]], *, code: str = "invalid") -> Refusal:
     """422: what is wrong, field by field. Names of nested fields are joined by dots."""
-    words = {name: [scrub(str(text)) for text in texts] for name, texts in fields.items()}
+    words = {_sayable(name): [_sayable(text) for text in texts] for name, texts in fields.items()}
     return Refusal(422, code, _("Check the marked fields"), fields=words)
+
+
+def _sayable(text: Any) -> str:
+    """What was sent may be quoted: without card data, and without half characters (JSON takes
+    `"\\ud800"`), which no answer can be written with.
+    """
+    return scrub(str(text).encode("utf-8", "replace").decode("utf-8"))
 
 
 def too_large() -> Refusal:
