@@ -176,7 +176,7 @@ class TicketQuerySet(MerchantRows["Ticket"]):
         """With everything that a row of a list shows: no query per row."""
         # Subqueries, not joins: a join would group the whole set before LIMIT takes fifty rows.
         return (
-            self.select_related("merchant", "store", "terminal__model", "assignee")
+            self.select_related("store", "terminal__model", "assignee")
             .with_clocks()
             .annotate(
                 attachment_count=_count_of("tickets.Attachment", "ticket_id", "pk"),
