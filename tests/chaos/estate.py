@@ -6,16 +6,20 @@ that is tested is not asked.
 
 import json
 import random
+import secrets
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from django.db import transaction
+from django.db.models import Model
 
 from posdoctor.accounts.models import Provider, Seat, Team, User
 from posdoctor.accounts.roles import Role
 from posdoctor.core import clock
-from terminals.models import Terminal
+from terminals.models import TerminalModel
 from tests.builders import (
+    make_model,
     make_provider,
     make_seat,
     make_store,
@@ -24,10 +28,12 @@ from tests.builders import (
     make_ticket,
     make_user,
 )
-from tickets.models import Ticket
+from tickets.models import Ticket, ticket_ref, track_token
 from tickets.sla import actions as sla
 from tickets.sla.defaults import default_policy
 from tickets.sla.models import CalendarHours, Clock, Promise
+
+_Row = TypeVar("_Row", bound=Model)
 
 BUDGET_SECONDS = 40
 # Whole percents, and when they are reached after the start.
@@ -61,7 +67,7 @@ def fill(tickets: int, window_seconds: float) -> None:
 
     Whoever calls it moves the window to the moment when everything is ready.
     """
-    provider = make_provider()
+    provider = _provider()
     people = _people(provider)
     _stranger(Role.DESK)
     _stranger(Role.SUPERVISOR)
@@ -69,11 +75,17 @@ def fill(tickets: int, window_seconds: float) -> None:
     begins = clock.now() + timedelta(days=1)
     first, last = min(LEVELS.values()), max(LEVELS.values())
     spread = timedelta(seconds=window_seconds) - (last - first)
+    offsets = [spread * n / tickets for n in range(tickets)]
     with transaction.atomic():
-        terminal = make_terminal(make_store(provider))
-        watched = [
-            _ticket(terminal, people, n, begins, spread * n / tickets) for n in range(tickets)
-        ]
+        clocks = _clocks(provider, people, begins - first, offsets)
+    watched = [
+        Watched(
+            clock=row.pk,
+            reached=[(offset + after - first).total_seconds() for after in LEVELS.values()],
+            owners=[user.pk for user in _answers_for(n, people)[2]],
+        )
+        for n, (row, offset) in enumerate(zip(clocks, offsets, strict=True))
+    ]
     everyone = [*people.desk, *people.members, *people.leads]
     print(  # noqa: T201 - the answer
         json.dumps(
@@ -90,22 +102,38 @@ def fill(tickets: int, window_seconds: float) -> None:
     )
 
 
-def _ticket(
-    terminal: Terminal, people: People, n: int, begins: datetime, offset: timedelta
-) -> Watched:
-    """The nth ticket: its first level is reached at `begins` + `offset`."""
-    first = min(LEVELS.values())
-    opened = begins - first + offset
-    owner, team, owners = _answers_for(n, people)
-    ticket = make_ticket(terminal, status="open", opened_at=opened, assignee=owner, team=team)
-    sla.start(
-        provider_id=ticket.provider_id, ticket_id=ticket.pk, priority=ticket.priority, at=opened
-    )
-    return Watched(
-        clock=ticket.clocks.get().pk,
-        reached=[(offset + after - first).total_seconds() for after in LEVELS.values()],
-        owners=[user.pk for user in owners],
-    )
+def _clocks(
+    provider: Provider, people: People, opened: datetime, offsets: list[timedelta]
+) -> list[Clock]:
+    """A ticket with a running clock for each offset. The first is started as the product does it,
+    the others are copies of its rows at other times."""
+    model = TerminalModel.objects.first() or make_model()
+    terminal = make_terminal(make_store(provider), model=model)
+    first = make_ticket(terminal, status="open", opened_at=opened, assignee=people.desk[0])
+    sla.start(provider_id=provider.pk, ticket_id=first.pk, priority=first.priority, at=opened)
+    like = first.clocks.get()
+    assert like.due_at
+    assert like.next_fire_at
+    tickets = [
+        _copy(first, ref=ticket_ref(), track_token=track_token(), assignee_id=owner and owner.pk,
+              team_id=team and team.pk, opened_at=opened + offset)
+        for n, offset in enumerate(offsets)
+        for owner, team, _owners in [_answers_for(n, people)]
+    ]  # fmt: skip
+    rows = [
+        _copy(like, ticket_id=ticket.pk, started_at=opened + offset, resumed_at=opened + offset,
+              due_at=like.due_at + offset, next_fire_at=like.next_fire_at + offset,
+              fire_at=[moment + offset for moment in like.fire_at])
+        for ticket, offset in zip(Ticket.objects.bulk_create(tickets), offsets, strict=True)
+    ]  # fmt: skip
+    first.delete()
+    return Clock.objects.bulk_create(rows)
+
+
+def _copy(row: _Row, **fields: object) -> _Row:
+    columns = [field for field in row._meta.concrete_fields if not field.primary_key]
+    values = {field.attname: getattr(row, field.attname) for field in columns}
+    return type(row)(**{**values, **fields})
 
 
 def meet(provider_id: int, tickets: int, seed: int) -> None:
@@ -135,6 +163,11 @@ def _answers_for(n: int, people: People) -> tuple[User | None, Team | None, list
     return owner, None, [owner]
 
 
+def _provider() -> Provider:
+    """Builders count from one in each process; this database outlives several."""
+    return make_provider(slug=f"p-{secrets.token_hex(6)}")
+
+
 def _people(provider: Provider) -> People:
     team = make_team(provider)
     members = [_seat(provider, Role.FIELD, name).user for name in ("steady-van", "rude-van")]
@@ -161,7 +194,7 @@ def _seat(provider: Provider, role: Role, name: str, **fields: object) -> Seat:
 
 def _stranger(role: Role) -> None:
     """Somebody of another provider, who is to hear nothing."""
-    _seat(make_provider(), role, f"stranger-{role}")
+    _seat(_provider(), role, f"stranger-{role}")
 
 
 def _promise(provider: Provider) -> None:

@@ -26,15 +26,16 @@ AIM_SECONDS = 6.0
 USUAL_MIGRATION_SECONDS = 8.0
 USUAL_BOOT_SECONDS = 12.0
 # Each restart costs a core for two or three seconds: more kills would only measure the machine.
-BETWEEN_KILLS_SECONDS = (0.5, 2.0)
+BETWEEN_KILLS_SECONDS = (0.8, 2.5)
 # From the moment when all are up to the first level.
 LEAD_SECONDS = 1.0
-# A minute goes by at once, for what waits for its next attempt or for the end of a lease.
+# A minute goes by at once: for what waits for its next attempt, for the end of a lease, or for a
+# ticker, which leaves fresh ones to the worker.
 _EARLIER = """
     UPDATE notifications_delivery
     SET next_attempt_at = next_attempt_at - interval '1 minute',
         lease_until = lease_until - interval '1 minute'
-    WHERE state = '{state}' AND next_attempt_at > clock_timestamp()"""
+    WHERE state = '{state}' AND next_attempt_at > clock_timestamp() - interval '30 seconds'"""
 # Seconds from a level to the moment when people could see its alert, outages included.
 _LATE = """
     SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY late) AS half, max(late) AS worst
