@@ -2,6 +2,7 @@
 
 import threading
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -9,6 +10,7 @@ from django.db import connection
 from posdoctor.accounts.actor import reporter
 from posdoctor.accounts.models import Seat
 from posdoctor.accounts.roles import Role
+from posdoctor.notifications import actions as notifications
 from posdoctor.notifications.models import Delivery
 from tests.builders import (
     T0,
@@ -193,14 +195,14 @@ def test_one_event_that_cannot_be_planned_keeps_no_other(
         actions.assign(
             actor_of(house.colleague), ticket_id=ticket.pk, user_id=house.owner.user_id, now=T0
         )
-    real = subscribers.notifications.plan
+    real = notifications.plan
 
-    def plan(**fields: object) -> int:
+    def plan(**fields: Any) -> int:
         if fields["data"]["ref"] == bad.ref:
             raise ValueError("a template is missing")
         return real(**fields)
 
-    monkeypatch.setattr(subscribers.notifications, "plan", plan)
+    monkeypatch.setattr(notifications, "plan", plan)
     subscribers.dispatch_events(T0)
     assert Delivery.objects.filter(channel="email").get().data["ref"] == good.ref
     assert "cannot plan deliveries" in caplog.text
