@@ -204,10 +204,12 @@ class Story:
         while time.monotonic() < end:
             grown = [name for name in among if self._has_booted(name)]
             if grown:
-                # Who was spared so far comes first: nobody is left out.
+                # Who was spared so far comes first: nobody is left out. A child before its worker,
+                # which has none for a while when it is new.
                 fewest = min(self.kills[name] for name in grown)
                 spared = [name for name in grown if self.kills[name] == fewest]
-                self._kill_and_restart(self._chance.choice(spared))
+                victim = CHILD if CHILD in spared else self._chance.choice(spared)
+                self._kill_and_restart(victim)
             time.sleep(self._chance.uniform(*BETWEEN_KILLS_SECONDS))
 
     def _kill_and_restart(self, name: str) -> None:

@@ -70,11 +70,12 @@ def overlap(span: Span, others: Sequence[Span]) -> timedelta:
 
 
 def test_the_chaos_was_real(story: Story):
-    assert all(story.kills[name] >= 1 for name in ("ticker-1", "ticker-2", "worker", CHILD)), (
-        story.kills
-    )
-    assert story.kills["beat-1"] + story.kills["beat-2"] >= 3, story.kills
-    assert story.kills[STEADY] == story.profile.rounds  # at the end of each
+    rounds = story.profile.rounds
+    assert story.kills[STEADY] == rounds, "only at the end of each"
+    for name in ("ticker-1", "ticker-2", "worker"):
+        assert story.kills[name] > rounds, story.kills
+    assert story.kills[CHILD] >= 1, story.kills
+    assert story.kills["beat-1"] + story.kills["beat-2"] > 2 * rounds, story.kills
     assert story.kills_while_writing >= 1
     assert story.flushes >= 2
     for start, end in story.without_redis:
