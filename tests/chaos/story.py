@@ -21,9 +21,10 @@ VICTIMS = ("ticker-1", "worker", CHILD, "beat-1", "ticker-2", "beat-2")
 BOOT_SECONDS = 4.0
 # A sweep writes for some milliseconds every five seconds: so long a kill waits for that moment.
 AIM_SECONDS = 6.0
-# What these take on two slow cores that have nothing else to do: all migrations, and all
-# processes coming up at once.
+# What these take on two slow cores that have nothing else to do: all migrations, a command while
+# clocks fire, all processes coming up at once.
 USUAL_MIGRATION_SECONDS = 8.0
+USUAL_COMMAND_SECONDS = 4.0
 USUAL_BOOT_SECONDS = 12.0
 # Each restart costs a core for two or three seconds: more kills would only measure the machine.
 BETWEEN_KILLS_SECONDS = (0.8, 2.5)
@@ -272,9 +273,9 @@ class Story:
     def _meet_some(self, batch: Batch) -> None:
         """Some tickets are answered while their alerts and mails are on the way."""
         count, seed = self.profile.tickets_met, self._chance.randrange(1000)
-        met = self.installation.run(
-            f"from tests.chaos import estate; estate.meet({batch.provider}, {count}, {seed})"
-        )
+        meet = f"from tests.chaos import estate; estate.meet({batch.provider}, {count}, {seed})"
+        with self._measured(USUAL_COMMAND_SECONDS):
+            met = self.installation.run(meet)
         batch.met = {int(clock): datetime.fromisoformat(at) for clock, at in met.items()}
 
     def _all_are_told(self) -> bool:
