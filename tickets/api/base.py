@@ -26,7 +26,7 @@ class TicketsView(ApiView):
         """Visible ones, with all that is shown."""
         rows = Ticket.objects.visible_to(self.actor).with_list_columns().with_next_due()
         return rows.select_related(
-            "store__merchant", "team", "run", "previous", "merged_into"
+            "merchant", "store__merchant", "team", "run", "previous", "merged_into"
         ).defer("run__attributes", "run__outcome")
 
     def ticket(self, ref: str) -> Ticket:
