@@ -3,6 +3,7 @@ guarantee, so a lost or refused wake-up costs nothing."""
 
 import logging
 import time
+from functools import cache, partial
 
 from celery import current_app
 from django.db import transaction
@@ -12,31 +13,45 @@ from kombu.pools import producers
 logger = logging.getLogger(__name__)
 
 SEND_MAIL = "core.send_mail"
-# Whoever wakes stands in the middle of a request or of a sweep: one attempt, a second at most.
-# Left to itself the client would try for six seconds, and wait for a silent server for ever.
-_HURRY = {"max_retries": 0, "socket_connect_timeout": 1, "socket_timeout": 1}
-# Nobody is asked for so long after a failure: one sweep may wake a hundred times.
-REST_SECONDS = 5.0
+# After a refusal nobody asks again for so long: a queue that is away must not make every
+# request and every sweep wait for the same timeout.
+PAUSE_SECONDS = 5.0
+# A queue that takes connections and does not answer would otherwise be waited for without end.
+# Connections of their own, because a worker's listening must not time out.
+_ANSWERS_SOON = {"socket_connect_timeout": 1, "socket_timeout": 1}
 
 
-class _Rest:
-    """Until when (monotonic seconds) this process lets the queue alone."""
+def wake(task_name: str) -> None:
+    """Asks a worker to run `task_name` once the surrounding transaction is committed.
+
+    Once a transaction, however often it is asked for.
+    """
+    sender = _sender(task_name)
+    connection = transaction.get_connection()
+    # What still stands in the list runs at commit: rolled back savepoints took theirs out.
+    if all(waiting is not sender for _savepoints, waiting, *_ in connection.run_on_commit):
+        transaction.on_commit(sender)
+
+
+@cache
+def _sender(task_name: str) -> partial[None]:
+    """The same object for the same task, to be found again in the list."""
+    return partial(_send, task_name)
+
+
+class _Refusal:
+    """Until when this process lets the queue be."""
 
     until = 0.0
 
 
-def wake(task_name: str) -> None:
-    """Asks a worker to run `task_name` once the surrounding transaction is committed."""
-    transaction.on_commit(lambda: _send(task_name))
-
-
 def _send(task_name: str) -> None:
-    if time.monotonic() < _Rest.until:
+    if time.monotonic() < _Refusal.until:
         return
     try:
-        connection = current_app.connection_for_write(transport_options=_HURRY)
+        connection = current_app.connection_for_write(transport_options=_ANSWERS_SOON)
         with producers[connection].acquire(block=True, timeout=1) as producer:
             current_app.send_task(task_name, producer=producer, retry=False)
     except (LimitExceeded, OperationalError, OSError) as error:
-        _Rest.until = time.monotonic() + REST_SECONDS
+        _Refusal.until = time.monotonic() + PAUSE_SECONDS
         logger.warning("could not wake %s: %s", task_name, type(error).__name__)
