@@ -131,7 +131,7 @@ def test_a_task_that_fails_leaves_nothing_behind(task: Task, lines: Lines) -> No
 def test_each_round_of_the_ticker_has_an_id(
     db: None, lines: Lines, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
-    settings.TICKER_SWEEPS = []
+    settings.TICKER_SWEEPS = settings.TICKER_THREADS = []
     rounds = iter([1, 2])
 
     def round_(_sweeps: object, _failures: int) -> int:
