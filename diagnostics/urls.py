@@ -2,19 +2,19 @@
 
 from django.urls import path
 
-from diagnostics import views
+from diagnostics.views import walk
 
 app_name = "diagnostics"
 urlpatterns = [
-    path("find", views.find, name="find"),
+    path("find", walk.find, name="find"),
     # The printed address is upper case (shorter QR code); both show the same machine.
-    path("T/<code>", views.start, name="sticker"),
-    path("t/<code>", views.start, name="start"),
-    path("t/<code>/", views.start, name="start_slash"),
-    path("t/<code>/more", views.more, name="more"),
-    path("t/<code>/check/<slug:symptom>", views.begin, name="begin"),
-    path("t/<code>/check/<slug:symptom>/<int:number>", views.step, name="step"),
-    path("t/<code>/fixed", views.fixed, name="fixed"),
-    path("t/<code>/stopped", views.stopped, name="stopped"),
-    path("t/<code>/unsolved", views.unsolved, name="unsolved"),
+    path("T/<code>", walk.start, name="sticker"),
+    path("t/<code>", walk.start, name="start"),
+    path("t/<code>/", walk.start, name="start_slash"),
+    path("t/<code>/more", walk.more, name="more"),
+    path("t/<code>/check/<slug:symptom>", walk.begin, name="begin"),
+    path("t/<code>/check/<slug:symptom>/<int:number>", walk.step, name="step"),
+    path("t/<code>/fixed", walk.fixed, name="fixed"),
+    path("t/<code>/stopped", walk.stopped, name="stopped"),
+    path("t/<code>/unsolved", walk.unsolved, name="unsolved"),
 ]
