@@ -1,16 +1,12 @@
-"""Deeds on runs: start a walk, answer a step, take an answer back; and publishing flows."""
+"""Deeds on runs: start a walk, answer a step, take an answer back."""
 
-import dataclasses
-import hashlib
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 
 from diagnostics.engine import Answer, Ask, Attributes, Outcome, next_step
-from diagnostics.flow import Flow
 from diagnostics.models import DiagnosisRun, DiagnosisStep, FlowVersion
 from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.policies import Permission, require
@@ -131,45 +127,6 @@ def attributes_of(terminal: Terminal) -> dict[str, Any]:
         "features": terminal.model.features,
         "verified": terminal.model.verified,
     }
-
-
-@transaction.atomic
-def publish(flows: Iterable[Flow], *, now: datetime) -> int:
-    """Makes these the current flows: a new version where the content changed, and no others.
-
-    Returns how many versions are new. A symptom that is not among them is no longer offered;
-    its versions stay, since runs refer to them.
-    """
-    fresh = 0
-    symptoms = []
-    for flow in flows:
-        symptoms.append(flow.id)
-        fresh += _publish(flow, now)
-    FlowVersion.objects.filter(is_current=True).exclude(symptom__in=symptoms).update(
-        is_current=False
-    )
-    return fresh
-
-
-def _publish(flow: Flow, now: datetime) -> bool:
-    content = dataclasses.replace(flow, version=1).to_dict()
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    versions = FlowVersion.objects.filter(symptom=flow.id)
-    latest = versions.order_by("-version").defer("document").first()
-    if latest and latest.digest == digest and latest.is_current:
-        return False
-    number = latest.version + 1 if latest else 1
-    versions.filter(is_current=True).update(is_current=False)
-    FlowVersion.objects.create(
-        symptom=flow.id,
-        version=number,
-        share=flow.share,
-        document=dataclasses.replace(flow, version=number).to_dict(),
-        digest=digest,
-        is_current=True,
-        published_at=now,
-    )
-    return True
 
 
 def _settle(actor: Actor, run: DiagnosisRun, now: datetime) -> None:
