@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
+from diagnostics import pictures
 from diagnostics.flow import (
     CONNECTIONS,
     FIX_ANSWERS,
@@ -26,6 +27,7 @@ from diagnostics.flow import (
     Fault,
     Fix,
     Flow,
+    Picture,
     Step,
     Text,
     When,
@@ -90,6 +92,12 @@ def _pruned(steps: Sequence[Step]) -> tuple[Step, ...]:
         kept = {other: answers for other, answers in kept.items() if answers}
         pruned.append(dataclasses.replace(step, unless=kept))
     return tuple(pruned)
+
+
+def _picture(step: str) -> Picture | None:
+    """What data/pictures.yaml gives a step."""
+    found = pictures.of_step(step)
+    return Picture(*found) if found else None
 
 
 def _round(number: float) -> float:
@@ -276,6 +284,7 @@ class _Builder:
             requires=_requires(entry),
             unless=_unless(entry),
             always=bool(entry.get("always", False)),
+            picture=_picture(name),
         )
 
     def _composite(self, name: str, present: Sequence[str]) -> Check:
@@ -314,6 +323,7 @@ class _Builder:
             icon=entry.get("icon", ""),
             requires=_requires(entry),
             safety=safety,
+            picture=_picture(name),
         )
 
     def _member(self, group: tuple[str, ...]) -> AnswerOption:
@@ -366,6 +376,7 @@ class _Builder:
             requires=_requires(act.entry),
             unless=_unless(act.entry),
             wait_seconds=int(act.entry.get("wait_seconds", 0)),
+            picture=_picture(act.id),
         )  # fmt: skip
 
     def _merchant_acts(self) -> list[_Act]:

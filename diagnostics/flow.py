@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypeVar
 
+from diagnostics import pictures
+
 Scalar: TypeAlias = bool | str
 # Feature or attribute -> the values that will do: {"printer": (True,)}, {"connection": ("wifi",)}.
 Conditions: TypeAlias = Mapping[str, tuple[Scalar, ...]]
@@ -64,6 +66,14 @@ class AnswerOption:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A drawing beside a step: its name, and the one spot of it that is marked, if any."""
+
+    name: str
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """A question. A row of `default` or `given` holds P(answer | fault), "unsure" left out.
 
@@ -84,6 +94,7 @@ class Check:
     skip: float = 0.05
     safety: bool = False
     always: bool = False
+    picture: Picture | None = None
     kind: Literal["check"] = "check"
 
     @property
@@ -120,6 +131,7 @@ class Fix:
     unless: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     risk_minutes: float = 0.0
     wait_seconds: int = 0
+    picture: Picture | None = None
     kind: Literal["fix"] = "fix"
 
     @property
@@ -367,6 +379,7 @@ def _check(reader: _Reader) -> Check:
         skip=reader.take("skip", float, 0.05),
         safety=reader.take("safety", bool, default=False),
         always=reader.take("always", bool, default=False),
+        picture=_picture(reader),
     )
 
 
@@ -384,7 +397,18 @@ def _fix(reader: _Reader) -> Fix:
         unless=reader.map_of("unless", _strings),
         risk_minutes=reader.take("risk_minutes", float, 0.0),
         wait_seconds=reader.take("wait_seconds", int, 0),
+        picture=_picture(reader),
     )
+
+
+def _picture(reader: _Reader) -> Picture | None:
+    value = reader.take("picture", dict, {})
+    if not value:
+        return None
+    inner = _Reader(value, f"{reader.path}.picture")
+    picture = Picture(name=inner.take("name", str), mark=inner.take("mark", str, ""))
+    inner.close()
+    return picture
 
 
 def _step(value: Any, path: str) -> Step:
@@ -473,7 +497,7 @@ def validate(flow: Flow) -> list[Problem]:
     """Everything that keeps the flow from being published, in document order; empty means good."""
     rules: tuple[Callable[[Flow], Iterator[Problem]], ...] = (
         _ids, _known_faults, _numbers_in_range, _languages, _safety_screen, _lengths, _answers,
-        _conditions, _unless, _reach,
+        _conditions, _unless, _reach, _pictures,
     )  # fmt: skip
     return [problem for rule in rules for problem in rule(flow)]
 
@@ -629,3 +653,15 @@ def _reach(flow: Flow) -> Iterator[Problem]:
     for fault in flow.faults:
         if not fault.desk_only and fault.id not in cured | told:
             yield Problem("dead_end", fault.id, "nothing tells this fault apart or cures it")
+
+
+def _pictures(flow: Flow) -> Iterator[Problem]:
+    """A step may show only what there is, and mark only a spot of it."""
+    for step in flow.steps:
+        if step.picture is None:
+            continue
+        found = pictures.drawing(step.picture.name)
+        if found is None:
+            yield Problem("picture", step.id, f"there is no drawing {step.picture.name}")
+        elif step.picture.mark and step.picture.mark not in found.spots:
+            yield Problem("picture", step.id, f"{found.name} has no spot {step.picture.mark}")
