@@ -85,7 +85,7 @@ def show(
 def offered(terminal: Terminal) -> list[FlowVersion]:
     """What can be wrong with such a machine, the most frequent first."""
     attributes = Attributes.from_dict(actions.attributes_of(terminal))
-    return FlowVersion.objects.offered(attributes)
+    return FlowVersion.objects.offered(attributes, provider_id=terminal.provider_id)
 
 
 def actor_of(run: DiagnosisRun) -> Actor:

@@ -1,13 +1,16 @@
-"""FlowVersion (a symptom's published diagnosis), DiagnosisRun (one walk), DiagnosisStep."""
+"""FlowVersion (a symptom's published diagnosis), DiagnosisRun (one walk), DiagnosisStep; and
+FlowDraft, what authors make of a flow before it is published.
+"""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import get_language, gettext, pgettext_lazy
 
 from diagnostics.engine import Answer, Finding, evidence
 from diagnostics.flow import Flow, parse
-from diagnostics.querysets import DiagnosisRunQuerySet, FlowVersionQuerySet
+from diagnostics.querysets import DiagnosisRunQuerySet, FlowDraftQuerySet, FlowVersionQuerySet
 from posdoctor.accounts.models import Provider
-from posdoctor.core.fields import FreeCharField
+from posdoctor.core.fields import FreeCharField, FreeJSONField
 from posdoctor.core.refs import new_ref
 from terminals.models import Terminal
 
@@ -18,26 +21,47 @@ def run_ref() -> str:
 
 
 class FlowVersion(models.Model):
-    """One published version of one symptom's flow; immutable, so that a run can be replayed."""
+    """One published version of one symptom's flow; immutable, so that a run can be replayed.
 
+    Numbers count per provider and symptom. A database trigger refuses changes of the content.
+    """
+
+    # Null: shipped with the product, for every provider without a version of its own.
+    provider = models.ForeignKey(
+        Provider, on_delete=models.PROTECT, related_name="flow_versions", null=True
+    )
     symptom = models.SlugField(max_length=40)
     version = models.PositiveIntegerField()
     share = models.FloatField(default=0)
-    document = models.JSONField()
+    document = FreeJSONField()
     # Tells an unchanged data file from a new version at set-up.
     digest = models.CharField(max_length=64)
     is_current = models.BooleanField(default=False)
     published_at = models.DateTimeField()
+    # Empty for what is shipped.
+    published_by_id = models.BigIntegerField(null=True)
+    published_by_name = FreeCharField(max_length=80, blank=True)
+    # Who approved the safety steps, where they changed.
+    approved_by_id = models.BigIntegerField(null=True)
+    approved_by_name = FreeCharField(max_length=80, blank=True)
+    note = FreeCharField(max_length=200, blank=True)
+    # Number of the earlier version whose content this one brings back.
+    restored_from = models.PositiveIntegerField(null=True)
 
     objects = FlowVersionQuerySet.as_manager()
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["symptom", "version"], name="diagnostics_flow_version"),
             models.UniqueConstraint(
-                fields=["symptom"],
+                fields=["provider", "symptom", "version"],
+                name="diagnostics_flow_version",
+                nulls_distinct=False,
+            ),
+            models.UniqueConstraint(
+                fields=["provider", "symptom"],
                 condition=models.Q(is_current=True),
                 name="diagnostics_flow_current",
+                nulls_distinct=False,
             ),
         ]
 
@@ -156,6 +180,89 @@ class DiagnosisStep(models.Model):
 
     def __str__(self) -> str:
         return f"{self.position}. {self.step_id}: {self.answer_id}"
+
+
+class FlowDraft(models.Model):
+    """What a provider's authors are making of one symptom's flow; one at a time per symptom.
+
+    Its document is always readable by `flow.parse`; whether it makes sense, `flow.validate` says.
+    """
+
+    provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="flow_drafts")
+    symptom = models.SlugField(max_length=40)
+    document = FreeJSONField()
+    # Of the content, as FlowVersion has it: what an approval and a comparison are about.
+    digest = models.CharField(max_length=64)
+    # Null: brought in from a file for a symptom that has no flow yet.
+    based_on = models.ForeignKey(FlowVersion, on_delete=models.PROTECT, related_name="+", null=True)
+    # Counts every save; a form that was opened at another number is not written over it.
+    revision = models.PositiveIntegerField(default=1)
+    started_at = models.DateTimeField()
+    edited_at = models.DateTimeField()
+    edited_by_id = models.BigIntegerField(null=True)
+    edited_by_name = FreeCharField(max_length=80, blank=True)
+    # Who changed safety steps here: none of them may approve.
+    safety_editor_ids = ArrayField(models.BigIntegerField(), default=list)
+    review_asked_at = models.DateTimeField(null=True)
+    review_asked_by_name = FreeCharField(max_length=80, blank=True)
+    # Counts only while it equals `digest`.
+    approved_digest = models.CharField(max_length=64, blank=True)
+    approved_at = models.DateTimeField(null=True)
+    approved_by_id = models.BigIntegerField(null=True)
+    approved_by_name = FreeCharField(max_length=80, blank=True)
+    # Expected minutes and first steps beside the published version, of these two contents.
+    comparison = models.JSONField(default=dict)
+    compared_digest = models.CharField(max_length=130, blank=True)
+    comparison_asked_at = models.DateTimeField(null=True)
+    comparison_started_at = models.DateTimeField(null=True)
+
+    objects = FlowDraftQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            # Two authors who start at once share one draft.
+            models.UniqueConstraint(fields=["provider", "symptom"], name="diagnostics_draft_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.symptom} r{self.revision}"
+
+    @property
+    def flow(self) -> Flow:
+        """The document as typed values; parsed once an instance, since every save makes another."""
+        if self._parsed is None or self._parsed[0] != self.digest:
+            self._parsed = self.digest, parse(self.document)
+        return self._parsed[1]
+
+    _parsed: tuple[str, Flow] | None = None
+
+    @property
+    def is_approved(self) -> bool:
+        """Whether exactly this content was approved."""
+        return bool(self.approved_digest) and self.approved_digest == self.digest
+
+
+class FlowDraftRevision(models.Model):
+    """A draft as it was after one save, to go back to."""
+
+    draft = models.ForeignKey(FlowDraft, on_delete=models.CASCADE, related_name="revisions")
+    revision = models.PositiveIntegerField()
+    document = FreeJSONField()
+    # What the save was: "step:charge_led", "fault:other", "import", "undo:3".
+    change = models.CharField(max_length=100)
+    edited_at = models.DateTimeField()
+    edited_by_id = models.BigIntegerField(null=True)
+    edited_by_name = FreeCharField(max_length=80, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["draft", "revision"], name="diagnostics_draft_revision"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.draft_id} r{self.revision}: {self.change}"
 
 
 def reader_language() -> str:

@@ -1,33 +1,69 @@
-"""Sets of flows and runs."""
+"""Sets of flows, drafts and runs."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
 from django.db import models
+from django.db.models import Q
 
 from diagnostics.engine import Attributes
 from merchants.querysets import MerchantRows
 from posdoctor.accounts.actor import Actor
+from posdoctor.accounts.policies import Permission, may
 from posdoctor.accounts.roles import Role
 
 if TYPE_CHECKING:
-    from diagnostics.models import DiagnosisRun, FlowVersion
+    from diagnostics.models import DiagnosisRun, FlowDraft, FlowVersion
 
 
 class FlowVersionQuerySet(models.QuerySet["FlowVersion"]):
-    """Published flows. They hold no tenant's data."""
+    """Published flows: the product's own, and those that a provider made of them."""
+
+    def visible_to(self, actor: Actor) -> Self:
+        """Shipped versions and those of the actor's provider. Unknown: none."""
+        if actor.is_system and actor.provider_id is None:
+            return self
+        if actor.provider_id is None:
+            return self.none()
+        return self.filter(Q(provider=None) | Q(provider_id=actor.provider_id))
 
     def published(self) -> Self:
-        """The current version of each symptom, the most frequent first."""
-        return self.filter(is_current=True).order_by("-share", "symptom")
+        """The shipped current version of each symptom, the most frequent first."""
+        return self.filter(provider=None, is_current=True).order_by("-share", "symptom")
 
-    def offered(self, attributes: Attributes) -> list["FlowVersion"]:
-        """The published flows that can apply to a terminal of these attributes.
+    def published_for(self, provider_id: int | None) -> Self:
+        """What this provider's merchants walk through, one version per symptom, as `published`.
+
+        Its own current version where there is one, else the shipped one.
+        """
+        if provider_id is None:
+            return self.published()
+        own = self.model.objects.filter(provider_id=provider_id, is_current=True)
+        return self.filter(
+            Q(provider_id=provider_id)
+            | Q(provider=None) & ~models.Exists(own.filter(symptom=models.OuterRef("symptom"))),
+            is_current=True,
+        ).order_by("-share", "symptom")
+
+    def offered(self, attributes: Attributes, *, provider_id: int) -> list["FlowVersion"]:
+        """The provider's published flows that can apply to a terminal of these attributes.
 
         Documents are large and parsed once a process: they are fetched only where needed.
         """
-        versions = self.published().defer("document")
+        versions = self.published_for(provider_id).defer("document")
         return [version for version in versions if attributes.may_satisfy(version.flow.requires)]
+
+
+class FlowDraftQuerySet(models.QuerySet["FlowDraft"]):
+    """Flows in the making."""
+
+    def visible_to(self, actor: Actor) -> Self:
+        """The own provider's, for its authors. Unknown: none."""
+        if actor.is_system and actor.provider_id is None:
+            return self
+        if actor.provider_id is None or not may(actor, Permission.FLOW_EDIT):
+            return self.none()
+        return self.filter(provider_id=actor.provider_id)
 
 
 class DiagnosisRunQuerySet(MerchantRows["DiagnosisRun"]):

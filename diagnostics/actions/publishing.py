@@ -14,7 +14,7 @@ from diagnostics.models import FlowVersion
 
 @transaction.atomic
 def publish(flows: Iterable[Flow], *, now: datetime) -> int:
-    """Makes these the current flows: a new version where the content changed, and no others.
+    """Makes these the shipped flows: a new version where the content changed, and no others.
 
     Returns how many versions are new. A symptom that is not among them is no longer offered;
     its versions stay, since runs refer to them.
@@ -24,16 +24,13 @@ def publish(flows: Iterable[Flow], *, now: datetime) -> int:
     for flow in flows:
         symptoms.append(flow.id)
         fresh += _publish(flow, now)
-    FlowVersion.objects.filter(is_current=True).exclude(symptom__in=symptoms).update(
-        is_current=False
-    )
+    FlowVersion.objects.published().exclude(symptom__in=symptoms).update(is_current=False)
     return fresh
 
 
 def _publish(flow: Flow, now: datetime) -> bool:
-    content = dataclasses.replace(flow, version=1).to_dict()
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    versions = FlowVersion.objects.filter(symptom=flow.id)
+    digest = digest_of(flow)
+    versions = FlowVersion.objects.filter(provider=None, symptom=flow.id)
     latest = versions.order_by("-version").defer("document").first()
     if latest and latest.digest == digest and latest.is_current:
         return False
@@ -49,3 +46,9 @@ def _publish(flow: Flow, now: datetime) -> bool:
         published_at=now,
     )
     return True
+
+
+def digest_of(flow: Flow) -> str:
+    """Names the content of a flow, whatever its version's number."""
+    content = dataclasses.replace(flow, version=1).to_dict()
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -44,7 +44,8 @@ def start(
     unknown symptom is FlowVersion.DoesNotExist.
     """
     require(actor, Permission.RUN_START)
-    version = FlowVersion.objects.published().get(symptom=symptom) if symptom else None
+    offered = FlowVersion.objects.published_for(terminal.provider_id)
+    version = offered.get(symptom=symptom) if symptom else None
     Terminal.objects.select_for_update(of=("self",), no_key=True).get(pk=terminal.pk)
     untouched = DiagnosisRun.objects.untouched(
         browser_key, terminal_id=terminal.pk, flow_version=version, since=now - REUSE_WITHIN

@@ -54,7 +54,8 @@ class Symptoms(DiagnosesView):
         if "terminal" in asked:
             versions = offered(self.terminal(asked["terminal"]))
         else:
-            versions = list(FlowVersion.objects.published().defer("document"))
+            published = FlowVersion.objects.published_for(self.actor.provider_id)
+            versions = list(published.defer("document"))
         language = reader_language()
         rows = [
             {

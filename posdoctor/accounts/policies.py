@@ -37,6 +37,8 @@ class Permission(StrEnum):
     TERMINAL_RELEASE = "terminal_release"
     MERCHANT_EDIT = "merchant_edit"
     PROMISES_MANAGE = "promises_manage"
+    FLOW_EDIT = "flow_edit"
+    FLOW_APPROVE = "flow_approve"
     OPS_VIEW = "ops_view"
     PEOPLE_MANAGE = "people_manage"
     PROVIDER_CREATE = "provider_create"
@@ -75,6 +77,10 @@ ALLOWED: dict[Permission, frozenset[Role]] = {
     Permission.TERMINAL_RELEASE: _LEADS,
     Permission.MERCHANT_EDIT: _DESK,
     Permission.PROMISES_MANAGE: _LEADS,
+    # Drafts, publishing and going back.
+    Permission.FLOW_EDIT: _LEADS,
+    # Another person's changes of safety steps.
+    Permission.FLOW_APPROVE: _LEADS,
     Permission.OPS_VIEW: _LEADS,
     Permission.PEOPLE_MANAGE: frozenset({Role.ADMINISTRATOR}),
     Permission.PROVIDER_CREATE: frozenset({Role.OPERATOR}),

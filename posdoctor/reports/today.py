@@ -178,7 +178,7 @@ def read(actor: Actor, now: datetime, zone: ZoneInfo) -> tuple[Today, dict[str, 
         unowned=_load("", "none", unowned, max((t.open for t in by_owner.values()), default=1)),
         days=_days(days, flow, chart),
         chart=chart,
-        symptoms=_symptoms(flow, days[-WEEK:]),
+        symptoms=_symptoms(flow, days[-WEEK:], actor.provider_id),
     )
     mine = by_owner.get(actor.user_id, Tally())
     counts = {"mine": mine.open, "unassigned": unowned.open}
@@ -267,13 +267,14 @@ def _load(name: str, key: str, tally: Tally, most: int) -> Load:
     return Load(name, key, tally, charts.parts(pieces, most))
 
 
-def _symptoms(flow: queries.Flow, week: Sequence[date]) -> list[Bar]:
+def _symptoms(flow: queries.Flow, week: Sequence[date], provider_id: int | None) -> list[Bar]:
     counts: Counter[str] = Counter()
     for day in week:
         counts.update(flow.symptoms.get(day, {}))
     del counts[""]  # reported in own words, before any check
     leading = board.top(counts, MOST_SYMPTOMS)
-    words = {option.value: str(option.label) for option in symptom_options()} if leading else {}
+    options = symptom_options(provider_id) if leading else []
+    words = {option.value: str(option.label) for option in options}
     most = leading[0][1] if leading else 1
     return [
         Bar(name, words.get(name, name), count, f"{100 * count / most:.1f}")

@@ -64,6 +64,8 @@ MACHINE_COLUMNS = {
     "terminals.terminalnumber": {"kind", "number"},
     "terminals.terminalevent": {"kind", "actor_role"},
     "diagnostics.flowversion": {"symptom", "digest"},
+    "diagnostics.flowdraft": {"symptom", "digest", "approved_digest", "compared_digest"},
+    "diagnostics.flowdraftrevision": {"change"},
     "diagnostics.diagnosisrun": {"ref", "browser_key", "via", "language", "state"},
     "diagnostics.diagnosisstep": {"step_id", "answer_id"},
     "tickets.ticket": {
@@ -132,7 +134,6 @@ def test_every_tenant_row_carries_its_provider(model: type[models.Model]):
         "accounts.provider",
         "accounts.user",
         "terminals.terminalmodel",
-        "diagnostics.flowversion",
     }
     # These hang on exactly one parent that carries it.
     parts = {
@@ -144,6 +145,7 @@ def test_every_tenant_row_carries_its_provider(model: type[models.Model]):
         "tickets.segment",
         "tickets.alert",
         "diagnostics.diagnosisstep",
+        "diagnostics.flowdraftrevision",
         "accounts.seat_teams",
     }
     if model._meta.label_lower in shared | parts:

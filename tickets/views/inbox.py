@@ -101,7 +101,7 @@ def page(request: HttpRequest, view: str = "mine") -> HttpResponse:
     context = _list_context(actor, queue, sight)
     if is_unchanged(request, context["version"]):
         return HttpResponseNotModified()
-    context["chips"] = _chips(queue, names)
+    context["chips"] = _chips(queue, names, actor.provider_id)
     if "HX-PTag" in request.headers:  # the list asks by itself; the pane is the reader's choice
         return render(request, "tickets/desk/_queue.html", context | {"is_live": True})
     rows = context["rows"]
@@ -220,7 +220,7 @@ def _tools(actor: Actor) -> dict[str, Any]:
     models = TerminalModel.objects.filter(Exists(held)) if actor.is_staff else []
     areas = Store.objects.visible_to(actor).exclude(area="").order_by("area")
     return {
-        "symptoms": symptom_options(),
+        "symptoms": symptom_options(actor.provider_id),
         "models": [Option(model.slug, model.label) for model in models],
         "areas": [Option(a, a) for a in areas.values_list("area", flat=True).distinct()[:_AREAS]],
         "priorities": [Option(value, label) for value, label in Priority.choices],
@@ -233,22 +233,24 @@ def _tools(actor: Actor) -> dict[str, Any]:
     }
 
 
-def symptom_options() -> list[Option]:
-    """Published symptoms in the desk's words, the most frequent first.
+def symptom_options(provider_id: int | None) -> list[Option]:
+    """The symptoms that this provider offers, in the desk's words, the most frequent first.
 
     Reads two words out of each document, not the documents.
     """
-    flows = FlowVersion.objects.published().values_list("symptom", F("document__symptom"))
+    flows = FlowVersion.objects.published_for(provider_id).values_list(
+        "symptom", F("document__symptom")
+    )
     language = reader_language()
     return [Option(symptom, words[language]) for symptom, words in flows]
 
 
-def _chips(queue: QueueFilter, names: dict[str, str]) -> list[Chip]:
+def _chips(queue: QueueFilter, names: dict[str, str], provider_id: int | None) -> list[Chip]:
     """What narrows the list, in words; `names` are those of people and teams."""
     owner = _("Owner: %(name)s") % {"name": names.get("owner", "")}
     team = _("Team: %(name)s") % {"name": names.get("team", "")}
     words = {
-        "symptom": _symptom(queue.symptom),
+        "symptom": _symptom(queue.symptom, provider_id),
         "model": _model(queue.model),
         "area": queue.area,
         "priority": str(dict(Priority.choices).get(queue.priority, "")),
@@ -273,7 +275,7 @@ def _model(slug: str) -> str:
     return str(model.label) if model else slug
 
 
-def _symptom(symptom: str) -> str:
+def _symptom(symptom: str, provider_id: int | None) -> str:
     if not symptom:
         return ""
-    return next((o.label for o in symptom_options() if o.value == symptom), symptom)  # type: ignore[return-value]
+    return next((o.label for o in symptom_options(provider_id) if o.value == symptom), symptom)  # type: ignore[return-value]

@@ -48,7 +48,7 @@ def start(request: HttpRequest, terminal_ref: str) -> HttpResponse:
     """What is wrong: a symptom begins its check, "direct" goes on to the report."""
     actor = actor_of(request)
     terminal = _terminal(actor, terminal_ref)
-    if request.method == "GET" or not _symptom_known(request.POST.get("symptom", "")):
+    if request.method == "GET" or not _symptom_known(terminal, request.POST.get("symptom", "")):
         return _start_page(request, terminal, status=200 if request.method == "GET" else 422)
     symptom = request.POST["symptom"]
     run = checks.start(
@@ -118,12 +118,13 @@ def _run(actor: Actor, ref: str) -> DiagnosisRun:
     return get_object_or_404(rows, ref=ref.upper())
 
 
-def _symptom_known(symptom: str) -> bool:
-    return symptom == "direct" or FlowVersion.objects.published().filter(symptom=symptom).exists()
+def _symptom_known(terminal: Terminal, symptom: str) -> bool:
+    offered = FlowVersion.objects.published_for(terminal.provider_id)
+    return symptom == "direct" or offered.filter(symptom=symptom).exists()
 
 
 def _start_page(request: HttpRequest, terminal: Terminal, *, status: int) -> HttpResponse:
-    flows = FlowVersion.objects.published().values_list(
+    flows = FlowVersion.objects.published_for(terminal.provider_id).values_list(
         "symptom", F("document__symptom"), F("document__title"), F("document__icon")
     )
     language = reader_language()
