@@ -1,15 +1,18 @@
 """The choice of the next step: pure and deterministic, from a flow, a terminal and the answers.
 
-This is the first form: the authored order, thinned by what the answers have made pointless. It
-reads no clock and no database; `next_step` is the only door to the choice.
+Rules come first: danger, success, what the desk must do, hard limits. Between them the step with
+the least expected minutes is chosen (`diagnostics.planning`), or the authored order is kept.
+This module reads no clock and no database; `next_step` is the only door to the choice.
 """
 
+import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from diagnostics.flow import (
+    INCIDENT,
     UNSURE,
     AnswerOption,
     Check,
@@ -20,8 +23,11 @@ from diagnostics.flow import (
     Scalar,
     Step,
 )
+from diagnostics.planning import Branch, Exit, Key, Move, Planner, Problem, Tree, Weights
 
 Actor: TypeAlias = Literal["merchant", "desk"]
+# By least expected minutes; or as it was written, for comparison and as the fallback.
+Order: TypeAlias = Literal["expected", "authored"]
 Belief: TypeAlias = Mapping[str, float]
 Kind: TypeAlias = Literal["solved", "call", "stop_use"]
 # A fix worked; an answer that ends; a likely stop cause; a hard limit; or nothing left worth doing.
@@ -30,10 +36,15 @@ Reason: TypeAlias = Literal["fixed", "answer", "likely", "steps", "minutes", "un
 MAX_STEPS = 12  # the safety screen is not counted
 MAX_MINUTES = 25.0
 MAX_UNSURE = 3  # in a row
-MAX_CHECKS = 8  # then it is time to try something
+MAX_CHECKS = 8  # in authored order, then it is time to try something
 TOP_CAUSES = 3
 # One wrong tap must never rule a cause out.
 TEMPER = 0.05
+# Minutes that a question must save over the best that needs none: fewer questions, same end.
+DELTA = 0.2
+# Answers that together are less likely than this contradict each other: the flow's authors know
+# better what to do then than its numbers.
+CONTRADICTION = 1e-9
 # A check is pointless while fewer than one terminal in twenty in this state would show its sign.
 MIN_SIGN = 0.05
 MIN_CHANCE = 0.05
@@ -43,6 +54,9 @@ LEADING = 0.6
 SETTLE_BELOW, SETTLE_MINUTES = 0.5, 3.0
 # Half an hour of charging is kept for the case that nothing else is likelier.
 LONG_MINUTES = 15.0
+# A cause that this terminal had within the last month is as many times as likely now.
+REPEATED_TIMES = 3.0
+DESK = "desk"
 
 _OFFERED: Mapping[Actor, frozenset[str]] = {
     "merchant": frozenset({"merchant"}),
@@ -52,21 +66,33 @@ _OFFERED: Mapping[Actor, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """What is known of the terminal: feature -> value, None = not known, which hides nothing."""
+    """What is known of the terminal: feature -> value, None = not known, which hides nothing.
+
+    `repeated`: causes that this terminal had lately. `opens_in`: minutes until the desk opens.
+    """
 
     values: Mapping[str, Scalar | None] = field(default_factory=dict)
+    repeated: frozenset[str] = frozenset()
+    opens_in: float = 0.0
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> "Attributes":
-        """From `{"connection", "features", "verified"}`; further keys are not for the choice.
+        """From `{"connection", "features", "verified", "incident", "repeated", "opens_in"}`.
 
         Of the model's features only those that a source states count as known. The connection
-        in use is this machine's own record and counts as it is; "" is not known.
+        in use is this machine's own record and counts as it is; "" is not known. Further keys
+        are not for the choice.
         """
         verified = stored.get("verified") or {}
         features = stored.get("features") or {}
         known = {name: value for name, value in features.items() if verified.get(name)}
-        return cls({**known, "connection": stored.get("connection") or None})
+        known["connection"] = stored.get("connection") or None
+        known[INCIDENT] = bool(stored.get(INCIDENT))
+        return cls(
+            known,
+            repeated=frozenset(stored.get("repeated") or ()),
+            opens_in=float(stored.get("opens_in") or 0),
+        )
 
     def may_satisfy(self, conditions: Conditions) -> bool:
         """Whether the conditions can hold: only a known value that does not fit says no."""
@@ -98,11 +124,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Do this step next. `index` counts from 1; minutes are the expected rest of the walk."""
+    """Do this step next. `index` counts from 1; minutes are the expected rest of the walk.
+
+    `order`: how it was chosen. `is_degraded`: the answers contradict each other.
+    """
 
     step: Step
     index: int
     minutes_left: int | None
+    order: Order = "authored"
+    is_degraded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +141,25 @@ class Outcome:
     """The end of the walk. `causes`: the likeliest first, with their share of the belief.
 
     `advice` names a text of the flow (see `Flow.advice`), so that an outcome can be stored.
+    `exit`: to whom a call goes, the desk or one of the flow's other ways to hand over.
     """
 
     kind: Kind
     causes: tuple[tuple[str, float], ...]
     advice: str
     reason: Reason
+    exit: str = ""
+    is_degraded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A compiled policy as a look-up: key of the answers -> (step, minutes of steps from there).
+
+    The step is "" where the walk is handed over. See `compile_flow` and `table_of`.
+    """
+
+    steps: Mapping[str, tuple[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,33 +172,219 @@ class Finding:
 
 
 def next_step(
-    flow: Flow, attributes: Attributes, answers: Sequence[Answer], *, actor: Actor
+    flow: Flow,
+    attributes: Attributes,
+    answers: Sequence[Answer],
+    *,
+    actor: Actor,
+    order: Order = "expected",
+    table: Table | None = None,
 ) -> Ask | Outcome:
     """What to do after these answers; the same input always gives the same result.
 
     A step answered twice counts with its last answer. Contradictions lower the belief, they
-    never raise. Raises AnswerError for a step or answer the flow does not have.
+    never raise. `table` is a compiled policy for these attributes and this actor; what it does
+    not hold is worked out. Raises AnswerError for a step or answer the flow does not have.
     """
     done = _latest(flow, answers)
     belief = posterior(flow, attributes, answers)
-    decided = _decide(flow, attributes, done, belief, actor)
+    ruled = _ruled(flow, attributes, done, belief, actor)
+    if isinstance(ruled, Outcome):
+        return _with_exit(flow, attributes, ruled, belief)
+    index = sum(not answer.given for answer in done.values()) + 1
+    if order == "expected":
+        found = _looked_up(flow, done, table) if table and actor == "merchant" else None
+        is_contradictory = False
+        if found is None:
+            found, is_contradictory = _worked_out(flow, attributes, done, actor, ruled)
+        if not is_contradictory:
+            return _answered(flow, attributes, belief, ruled, index, found)
+    else:
+        is_contradictory = False
+    decided = ruled or _authored(flow, attributes, done, belief, actor)
     if isinstance(decided, Outcome):
-        return decided
-    asked = sum(not answer.given for answer in done.values())
+        return _with_exit(flow, attributes, decided, belief, is_degraded=is_contradictory)
     left = _minutes_left(flow, attributes, done, belief, decided, actor)
-    return Ask(step=decided, index=asked + 1, minutes_left=left)
+    return Ask(decided, index, left, is_degraded=is_contradictory)
+
+
+def _answered(
+    flow: Flow,
+    attributes: Attributes,
+    belief: Belief,
+    ruled: Step | None,
+    index: int,
+    found: tuple[str, float | None],
+) -> Ask | Outcome:
+    name, minutes = found
+    step = ruled or flow.step(name)
+    if step is None:
+        return _with_exit(flow, attributes, _outcome("call", belief, "call", "exhausted"), belief)
+    left = None if minutes is None else max(1, math.ceil(minutes))
+    return Ask(step, index, left, "expected")
+
+
+def _looked_up(
+    flow: Flow, done: Mapping[str, Answer], table: Table
+) -> tuple[str, float | None] | None:
+    return table.steps.get(evidence_key(flow, done.values()))
+
+
+def _worked_out(
+    flow: Flow,
+    attributes: Attributes,
+    done: Mapping[str, Answer],
+    actor: Actor,
+    ruled: Step | None,
+) -> tuple[tuple[str, float | None], bool]:
+    """The live choice; and whether the answers contradict each other."""
+    planner = Planner(problem_of(flow, attributes, actor))
+    key, weights = planner.state((name, answer.answer_id) for name, answer in done.items())
+    if math.fsum(weights) < CONTRADICTION:
+        return ("", None), True
+    if ruled is not None:
+        return (ruled.id, None), False
+    return (planner.choose(weights, key).step_id or "", None), False
+
+
+def evidence_key(flow: Flow, answers: Iterable[Answer]) -> str:
+    """Names a set of answers, whatever their order: their numbers in the flow, ascending."""
+    numbers = _answer_numbers(flow)
+    return ",".join(
+        map(str, sorted(numbers[answer.step_id, answer.answer_id] for answer in answers))
+    )
+
+
+def _answer_numbers(flow: Flow) -> dict[tuple[str, str], int]:
+    pairs = ((step.id, option.id) for step in flow.steps for option in step.answers)
+    return {pair: number for number, pair in enumerate(pairs)}
+
+
+# --- The flow as numbers -------------------------------------------------------------
+
+
+def problem_of(flow: Flow, attributes: Attributes, actor: Actor) -> Problem:
+    """What the choice depends on: the steps that this person can do on this machine.
+
+    Answers are tempered and the usual share of "not sure" taken off; minutes of a fix include
+    the time that its going wrong would cost.
+    """
+    weights = _prior(flow, attributes)
+    total = math.fsum(weights.values())
+    return Problem(
+        prior=tuple(weights[fault.id] / total for fault in flow.faults),
+        moves=tuple(
+            _move(flow, step)
+            for step in flow.steps
+            if step.actor in _OFFERED[actor] and attributes.may_satisfy(step.requires)
+        ),
+        exits=tuple(_exits(flow, attributes)),
+        delta=DELTA,
+    )
+
+
+def _move(flow: Flow, step: Step) -> Move:
+    unless = frozenset((other, name) for other, names in step.unless.items() for name in names)
+    if isinstance(step, Fix):
+        cures = tuple(step.cures.get(fault.id, 0.0) for fault in flow.faults)
+        return Move(step.id, step.minutes + step.risk_minutes, cures=cures, unless=unless)
+    heard = 1 - step.skip
+    branches = [
+        Branch(
+            option.id,
+            tuple(heard * _likelihood(step, option.id, fault.id) for fault in flow.faults),
+            ends=option.stop or option.call,
+        )
+        for option in step.telling
+    ]
+    branches.append(Branch(UNSURE, (step.skip,) * len(flow.faults)))
+    return Move(step.id, step.minutes, tuple(branches), unless=unless)
+
+
+def _exits(flow: Flow, attributes: Attributes) -> Iterable[Exit]:
+    """The desk first: of equals it is the one."""
+    call, later = flow.call, attributes.opens_in
+    desk = min(call.minutes + later, call.minutes_closed)
+    yield Exit(DESK, (desk,) * len(flow.faults))
+    for way in flow.exits:
+        wait = min(later, call.minutes_closed - call.minutes) if way.waits else 0.0
+        yield Exit(way.id, tuple(way.minutes_for(fault) + wait for fault in flow.faults))
+
+
+def compile_flow(
+    flow: Flow,
+    attributes: Attributes,
+    *,
+    actor: Actor = "merchant",
+    given: Sequence[Answer] = (),
+) -> Tree:
+    """The whole policy for terminals of these attributes, `given` known beforehand.
+
+    Takes up to some seconds of processor time for a large flow.
+    """
+    planner = Planner(problem_of(flow, attributes, actor))
+    known = {answer.step_id for answer in given}
+
+    def rule(key: Key, _weights: Weights) -> str | None:
+        done = {
+            name: Answer(name, label, given=name in known)
+            for name, label in planner.labels(key)
+            if label
+        }
+        belief = posterior(flow, attributes, done.values())
+        ruled = _ruled(flow, attributes, done, belief, actor)
+        return "" if isinstance(ruled, Outcome) else ruled.id if ruled else None
+
+    evidence_given = [(answer.step_id, answer.answer_id) for answer in given]
+    return planner.compile(evidence_given, rule=rule)
+
+
+def table_of(flow: Flow, attributes: Attributes, tree: Tree, *, actor: Actor = "merchant") -> Table:
+    """A tree that was compiled for these attributes, as a look-up by `evidence_key`."""
+    planner = Planner(problem_of(flow, attributes, actor))
+    steps = {}
+    for key, decision in tree.decisions.items():
+        answers = [Answer(name, label) for name, label in planner.labels(key)]
+        rest = round(tree.prospects[key].steps, 1)
+        steps[evidence_key(flow, answers)] = (decision.step_id or "", rest)
+    return Table(steps)
+
+
+def class_of(
+    flow: Flow, attributes: Attributes, *, actor: Actor = "merchant", given: Sequence[Answer] = ()
+) -> str:
+    """The same for all terminals for which a tree of this flow is the same; plain text."""
+    problem = problem_of(flow, attributes, actor)
+    parts = [
+        ",".join(move.id for move in problem.moves),
+        ",".join(f"{weight:.6f}" for weight in problem.prior),
+        ",".join(f"{min(way.minutes):g}-{max(way.minutes):g}" for way in problem.exits),
+        evidence_key(flow, given),
+    ]
+    return "|".join(parts)
+
+
+# --- Belief --------------------------------------------------------------------------
 
 
 def posterior(flow: Flow, attributes: Attributes, answers: Iterable[Answer]) -> dict[str, float]:
     """P(fault | answers) by naive Bayes, in the order of the flow's faults; sums to 1."""
-    weights = {fault.id: fault.weight for fault in flow.faults}
-    for fault in flow.faults:
-        for when in fault.when:
-            if attributes.satisfy(when.conditions):
-                weights[fault.id] *= when.times
+    weights = _prior(flow, attributes)
     for answer in _latest(flow, answers).values():
         weights = _weighed(weights, _resolve(flow, answer)[0], answer.answer_id)
     return _normalised(weights)
+
+
+def _prior(flow: Flow, attributes: Attributes) -> dict[str, float]:
+    """Weights by what is known of the terminal and its past; not normalised."""
+    weights = {fault.id: fault.weight for fault in flow.faults}
+    for fault in flow.faults:
+        if fault.id in attributes.repeated:
+            weights[fault.id] *= REPEATED_TIMES
+        for when in fault.when:
+            if attributes.satisfy(when.conditions):
+                weights[fault.id] *= when.times
+    return weights
 
 
 def evidence(flow: Flow, answers: Iterable[Answer]) -> list[Finding]:
@@ -230,9 +460,13 @@ def _normalised(weights: Mapping[str, float]) -> dict[str, float]:
     return {fault: weight / total for fault, weight in weights.items()}
 
 
-def _decide(
+# --- Rules before the choice ---------------------------------------------------------
+
+
+def _ruled(
     flow: Flow, attributes: Attributes, done: Mapping[str, Answer], belief: Belief, actor: Actor
-) -> Step | Outcome:
+) -> Step | Outcome | None:
+    """What must be whatever it costs: an end, the safety screen, a check that is always made."""
     if outcome := _said(flow, done, belief):
         return outcome
     steps = _open(flow, attributes, done, actor)
@@ -242,8 +476,32 @@ def _decide(
         return settling or _outcome("stop_use", belief, suspect.id, "likely")
     if limit:
         return limit
-    step = _choose(flow, steps, done, belief, actor)
-    return step or _outcome("call", belief, "call", "exhausted")
+    checks = [step for step in steps if isinstance(step, Check)]
+    screen = [check for check in checks if check.safety]
+    return next(iter([*screen, *(check for check in checks if check.always)]), None)
+
+
+def _with_exit(
+    flow: Flow,
+    attributes: Attributes,
+    outcome: Outcome,
+    belief: Belief,
+    *,
+    is_degraded: bool = False,
+) -> Outcome:
+    """A call goes to whoever is expected to end it soonest, with that way's own advice."""
+    if outcome.kind != "call":
+        return outcome
+    costs = {
+        way.id: math.fsum(
+            belief[fault.id] * minutes
+            for fault, minutes in zip(flow.faults, way.minutes, strict=True)
+        )
+        for way in _exits(flow, attributes)
+    }
+    best = min(costs, key=lambda name: costs[name])
+    advice = best if outcome.advice == "call" and best != DESK else outcome.advice
+    return dataclasses.replace(outcome, exit=best, advice=advice, is_degraded=is_degraded)
 
 
 def _outcome(kind: Kind, belief: Belief, advice: str, reason: Reason) -> Outcome:
@@ -325,19 +583,36 @@ def _open(
     ]
 
 
+# --- Authored order ------------------------------------------------------------------
+
+
+def _decide(
+    flow: Flow, attributes: Attributes, done: Mapping[str, Answer], belief: Belief, actor: Actor
+) -> Step | Outcome:
+    return _ruled(flow, attributes, done, belief, actor) or _authored(
+        flow, attributes, done, belief, actor
+    )
+
+
+def _authored(
+    flow: Flow, attributes: Attributes, done: Mapping[str, Answer], belief: Belief, actor: Actor
+) -> Step | Outcome:
+    """Checks in authored order while they can tell; then fixes worth their minutes."""
+    steps = _open(flow, attributes, done, actor)
+    step = _choose(flow, steps, done, belief, actor)
+    return step or _outcome("call", belief, "call", "exhausted")
+
+
 def _choose(
     flow: Flow, steps: Sequence[Step], done: Mapping[str, Answer], belief: Belief, actor: Actor
 ) -> Step | None:
-    """Safety; then checks in authored order while they can tell; then fixes worth their minutes."""
     fixes = [step for step in steps if isinstance(step, Fix) and _worth(flow, step, belief)]
     leading = _leading(belief)
     cures = [fix for fix in fixes if leading in fix.cures] if belief[leading] >= LEADING else []
     checks = sum(isinstance(flow.step(n), Check) for n, a in done.items() if not a.given)
     ask = not cures and checks <= MAX_CHECKS
     for step in steps:
-        if isinstance(step, Check) and (
-            step.safety or step.always or (ask and _telling(step, belief, actor))
-        ):
+        if isinstance(step, Check) and ask and _telling(step, belief, actor):
             return step
     # max keeps the first of equals, which is the authored one. For a leading cause its own cure
     # comes before a way round it.

@@ -83,9 +83,9 @@ def step_seconds(problem: Problem) -> Iterator[float]:
         yield time.perf_counter() - began
         if decision.step_id is None:
             continue
-        for child, outcome in planner.after(decision.step_id, weights):
+        for outcome, child, ends in planner.after(decision.step_id, weights):
             state = key | outcome
-            if state not in seen and math.fsum(child) > 0:
+            if not ends and state not in seen and math.fsum(child) > 0:
                 seen.add(state)
                 waiting.append((child, state))
 
@@ -187,9 +187,7 @@ def read_rates(model: Mapping[str, Any], where: str) -> Rates:
             for step in model["steps"]
             if step["kind"] == "check"
         },
-        cures={
-            step["id"]: tuple(step["cure"]) for step in model["steps"] if step["kind"] == "fix"
-        },
+        cures={step["id"]: tuple(step["cure"]) for step in model["steps"] if step["kind"] == "fix"},
     )
 
 

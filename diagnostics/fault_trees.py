@@ -27,6 +27,7 @@ from diagnostics.flow import (
     Fault,
     Fix,
     Flow,
+    HandOver,
     Picture,
     Step,
     Text,
@@ -38,6 +39,10 @@ Document: TypeAlias = Mapping[str, Any]
 OTHER_WEIGHT = 0.05
 CURE = 0.85
 CALL_MINUTES, CALL_MINUTES_CLOSED = 35.0, 240.0
+# Beside the desk: whom a merchant reaches directly, if that is who has to act; and if not.
+REPLACEMENT = "replacement"
+EXITS = ("acquirer", "network_provider", REPLACEMENT)
+EXIT_MINUTES, DETOUR_MINUTES = 25.0, 60.0
 LONG_MINUTES = 15.0
 MISSING_FEATURE, OTHER_LINK = 0.02, 0.1
 # These end in _ok, but printing a clear test page is something seen, not something that cures.
@@ -161,6 +166,21 @@ class _Builder:
             stop_threshold=float(self.trees["stop_threshold"]),
             requires=_requires(words),
             aka=tuple(str(word) for word in self.symptom["aka"]),
+            exits=tuple(self._exit(way) for way in EXITS),
+        )
+
+    def _exit(self, name: str) -> HandOver:
+        """Going straight to whoever has to act saves the desk's forwarding, or costs a detour."""
+        words, where = self.texts["outcomes"]["exits"][name], f"outcomes.exits.{name}"
+        return HandOver(
+            id=name,
+            title=_text(words.get("title"), f"{where}.title"),
+            advice=_text(words.get("advice"), f"{where}.advice"),
+            minutes=EXIT_MINUTES,
+            otherwise=DETOUR_MINUTES,
+            actors=() if name == REPLACEMENT else (name,),
+            swap=name == REPLACEMENT,
+            waits=name == REPLACEMENT,
         )
 
     def _entry(self, part: str, name: str) -> Document:

@@ -20,6 +20,8 @@ FLAGS = frozenset({
     "battery", "removable_battery", "printer", "wifi", "sim", "ethernet", "bluetooth", "dial",
     "local_network", "dock", "touch_screen", "keypad", "camera", "chip", "swipe", "contactless",
 })  # fmt: skip
+# An outage is open around the terminal; not a feature, and known only while it lasts.
+INCIDENT = "incident"
 CONNECTIONS = ("wifi", "cellular", "ethernet", "bluetooth", "dial")
 ACTORS = ("merchant", "desk", "field", "depot", "acquirer", "network_provider", "security")
 
@@ -177,6 +179,30 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class HandOver:
+    """A way to hand over besides doing more: `minutes` for the causes it is right for.
+
+    Right for causes of these actors, and with `swap` for those that end in another terminal; all
+    others take `otherwise`, since the matter has to be handed on. `waits`: only once the desk
+    opens.
+    """
+
+    id: str
+    title: Text
+    advice: Text
+    minutes: float
+    otherwise: float
+    actors: tuple[str, ...] = ()
+    swap: bool = False
+    waits: bool = False
+
+    def minutes_for(self, fault: Fault) -> float:
+        """What handing over costs the merchant where this is the cause."""
+        is_right = fault.actor in self.actors or (self.swap and fault.swap_likely)
+        return self.minutes if is_right else self.otherwise
+
+
+@dataclass(frozen=True, slots=True)
 class Flow:
     """A symptom's diagnosis. The order of `steps` is the authored order, safety first.
 
@@ -202,6 +228,8 @@ class Flow:
     stop_threshold: float = 0.15
     requires: Conditions = field(default_factory=dict)
     aka: tuple[str, ...] = ()
+    # Beside the desk, which is always there.
+    exits: tuple[HandOver, ...] = ()
 
     def step(self, step_id: str) -> Step | None:
         """The step of that id, or None."""
@@ -211,13 +239,19 @@ class Flow:
         """The fault of that id, or None."""
         return next((fault for fault in self.faults if fault.id == fault_id), None)
 
+    def exit(self, exit_id: str) -> HandOver | None:
+        """The way to hand over of that id, or None; the desk is not among them."""
+        return next((way for way in self.exits if way.id == exit_id), None)
+
     def advice(self, advice_id: str) -> Text:
-        """What an outcome's advice says: `done`, `call`, `<step>.<answer>` or a fault's id.
+        """What an outcome's advice says: `done`, `call`, an exit, `<step>.<answer>` or a fault.
 
         Where that has no words of its own: the flow's word to stop, so never less than safe.
         """
         if advice_id in {"done", "call"}:
             return self.done if advice_id == "done" else self.call.text
+        if found_exit := self.exit(advice_id):
+            return found_exit.advice
         step_id, _, answer_id = advice_id.partition(".")
         step, fault = self.step(step_id), self.fault(advice_id)
         options = step.answers if step else ()
@@ -457,6 +491,22 @@ def _call(value: Any, path: str) -> Call:
     return call
 
 
+def _hand_over(value: Any, path: str) -> HandOver:
+    reader = _Reader(value, path)
+    way = HandOver(
+        id=reader.take("id", str),
+        title=reader.text("title"),
+        advice=reader.text("advice"),
+        minutes=reader.take("minutes", float),
+        otherwise=reader.take("otherwise", float),
+        actors=reader.list_of("actors", _string),
+        swap=reader.take("swap", bool, default=False),
+        waits=reader.take("waits", bool, default=False),
+    )
+    reader.close()
+    return way
+
+
 def parse(document: Mapping[str, Any]) -> Flow:
     """Read a flow document. Raises FlowError on a wrong shape; sense is `validate`'s business."""
     reader = _Reader(document, "flow")
@@ -479,6 +529,7 @@ def parse(document: Mapping[str, Any]) -> Flow:
         stop_threshold=reader.take("stop_threshold", float, 0.15),
         requires=reader.map_of("requires", _scalars),
         aka=reader.list_of("aka", _string),
+        exits=reader.list_of("exits", _hand_over),
     )
     reader.close()
     return flow
@@ -496,8 +547,8 @@ class Problem:
 def validate(flow: Flow) -> list[Problem]:
     """Everything that keeps the flow from being published, in document order; empty means good."""
     rules: tuple[Callable[[Flow], Iterator[Problem]], ...] = (
-        _ids, _known_faults, _numbers_in_range, _languages, _safety_screen, _lengths, _answers,
-        _conditions, _unless, _reach, _pictures,
+        _ids, _known_faults, _numbers_in_range, _hand_overs, _languages, _safety_screen, _lengths,
+        _answers, _conditions, _unless, _reach, _pictures,
     )  # fmt: skip
     return [problem for rule in rules for problem in rule(flow)]
 
@@ -507,6 +558,7 @@ def _ids(flow: Flow) -> Iterator[Problem]:
         ("flow", [flow.id]),
         ("faults", [fault.id for fault in flow.faults]),
         ("steps", [step.id for step in flow.steps]),
+        ("exits", [way.id for way in flow.exits]),
     ]
     groups += [(step.id, [answer.id for answer in step.answers]) for step in flow.steps]
     for where, names in groups:
@@ -543,6 +595,12 @@ def _numbers_in_range(flow: Flow) -> Iterator[Problem]:
             yield Problem("minutes", step.id, "minutes must be above 0")
         if not all(0 <= number <= 1 for number in _probabilities(step)):
             yield Problem("probability", step.id, "a probability lies in [0, 1]")
+
+
+def _hand_overs(flow: Flow) -> Iterator[Problem]:
+    for way in flow.exits:
+        if not 0 < way.minutes <= way.otherwise or not set(way.actors) <= set(ACTORS):
+            yield Problem("limits", way.id, "minutes or actors of this hand-over out of range")
 
 
 def _probabilities(step: Step) -> list[float]:
@@ -622,7 +680,7 @@ def _conditions(flow: Flow) -> Iterator[Problem]:
     for where, conditions in named:
         for key, values in conditions.items():
             allowed: tuple[Scalar, ...] = CONNECTIONS if key == "connection" else (True, False)
-            known = key in FLAGS or key == "connection"
+            known = key in FLAGS or key in {"connection", INCIDENT}
             if not known or not values or not all(value in allowed for value in values):
                 yield Problem(
                     "condition", where, f"{key} is no known feature, or has no such value"

@@ -165,10 +165,11 @@ def _updated(authored: Rates, counts: Counts) -> Rates:
         faults=authored.faults,
         prior=_prior(authored, authored.prior, counts.causes, CAUSE_WEIGHT),
         checks={
-            step: _answers(authored, step, check, counts)
-            for step, check in authored.checks.items()
+            step: _answers(authored, step, check, counts) for step, check in authored.checks.items()
         },
-        cures={step: _cures(authored, step, cures, counts) for step, cures in authored.cures.items()},
+        cures={
+            step: _cures(authored, step, cures, counts) for step, cures in authored.cures.items()
+        },
         locked=authored.locked,
     )
 
@@ -207,9 +208,7 @@ def _answers(authored: Rates, step: str, check: CheckRates, counts: Counts) -> C
     return CheckRates(check.answers, tuple(tuple(row) for row in rows))
 
 
-def _cures(
-    authored: Rates, step: str, cures: Sequence[float], counts: Counts
-) -> tuple[float, ...]:
+def _cures(authored: Rates, step: str, cures: Sequence[float], counts: Counts) -> tuple[float, ...]:
     size = len(cures)
     good = counts.cured.get(step, [0.0] * size)
     bad = counts.failed.get(step, [0.0] * size)

@@ -9,8 +9,9 @@ not information gain, and what each depth costs, stands in docs/diagnosis.md.
 
 import heapq
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 # Weights w[f] = P(fault and everything that was seen); their sum is the chance to get here.
 Weights = Sequence[float]
@@ -27,7 +28,10 @@ COMPILED_DEPTH = 3
 BEAM = 6
 # Positions looked at in one decision, never milliseconds: the same answers give the same step.
 LIVE_BUDGET, COMPILED_BUDGET = 3_000, 60_000
+MOST_STATES = 2_000
 EPS = 1e-12
+# Of what is told: the same on every way to a state.
+PLACES = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +94,42 @@ class Decision:
     options: tuple[tuple[str, float], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What a policy leads to from one state, per walk that gets there.
+
+    `minutes`: with handing over; `steps`: of the steps alone; `calls`: share that is handed over.
+    """
+
+    minutes: float
+    steps: float
+    calls: float
+
+
 @dataclass(slots=True)
 class Tree:
-    """A whole policy: what to do in every state that it leads to itself.
+    """A whole policy: what to do in every state that it leads to itself, and what comes of it.
 
-    `minutes` and `call_share` are exact for this policy under the problem's numbers.
+    `prospects` are exact for this policy under the problem's numbers.
     """
 
     decisions: dict[Key, Decision] = field(default_factory=dict)
-    minutes: float = 0.0
-    call_share: float = 0.0
-    # Expected minutes from each state by the policy itself, not by the look ahead.
-    values: dict[Key, float] = field(default_factory=dict)
+    prospects: dict[Key, Prospect] = field(default_factory=dict)
+    start: Key = 0
+
+    @property
+    def minutes(self) -> float:
+        """Expected minutes from the start."""
+        return self.prospects[self.start].minutes
+
+    @property
+    def call_share(self) -> float:
+        """Share of the walks that is handed over."""
+        return self.prospects[self.start].calls
+
+
+# What comes before the choice in a state: a step that must be done, handing over (""), or None.
+Rule: TypeAlias = Callable[[Key, Weights], str | None]
 
 
 class OutcomeError(KeyError):
@@ -152,10 +180,21 @@ class Planner:
                     weights = [w * f for w, f in zip(weights, factors, strict=True)]
         return key, weights
 
-    def after(self, step_id: str, weights: Weights) -> list[tuple[list[float], Key]]:
-        """(Weights, key of the outcome) for every outcome of a step that goes on."""
-        index = self._index[step_id]
-        return [(child, bit) for bit, child, ends in self._children(weights, index) if not ends]
+    def labels(self, key: Key) -> list[tuple[str, str]]:
+        """The (step, label) pairs of a state, in the order of the steps; "" said nothing."""
+        return [pair for pair, bit in self._bits.items() if key & bit]
+
+    def exit_of(self, weights: Weights) -> str:
+        """The cheapest exit; of equals the one that is named first."""
+        return self._exit_of(weights).id
+
+    def after(self, step_id: str, weights: Weights) -> list[tuple[Key, list[float], bool]]:
+        """(Key, weights, whether it is handed over) of every outcome of a step but solved."""
+        return list(self._children(weights, self._index[step_id]))
+
+    def minutes_of(self, step_id: str) -> float:
+        """What a step takes."""
+        return self.problem.moves[self._index[step_id]].minutes
 
     def forget(self) -> None:
         """Drops what was worked out, as a new process would start."""
@@ -185,33 +224,37 @@ class Planner:
         plan, first = self._plan(weights, key)
         looked = self._look(weights, key, math.inf)
         deep = self._deepen(weights, key, looked, depth, total)
-        scored = sorted((deep.get(i, q), i) for q, i in looked)
+        scored = {i: deep.get(i, q) for q, i in looked}
         return self._decision(scored, plan, first, out, total)
 
     def _decision(
         self,
-        scored: Sequence[tuple[float, int]],
+        scored: Mapping[int, float],
         plan: float,
         first: int,
         out: Exit,
         total: float,
     ) -> Decision:
-        fixes = self.problem.moves
         value, index = plan, first
-        for q, i in scored:
-            if fixes[i].cures is not None and q < value - EPS * total:
-                value, index = q, i
-        for q, i in scored:
-            if fixes[i].cures is None:
-                if q < value - max(self.problem.delta, EPS) * total:
-                    value, index = q, i
-                break  # the best question comes first
+        asked, question = math.inf, -1
+        # In authored order, and better only by more than rounding: ties go to the author.
+        for i in sorted(scored):
+            if self.problem.moves[i].cures is None:
+                if scored[i] < asked - EPS * total:
+                    asked, question = scored[i], i
+            elif scored[i] < value - EPS * total:
+                value, index = scored[i], i
+        if asked < value - max(self.problem.delta, EPS) * total:
+            value, index = asked, question
+        best_first = sorted(scored, key=lambda i: (round(scored[i] / total, PLACES), i))
         return Decision(
-            step_id=fixes[index].id if index >= 0 else None,
+            step_id=self.problem.moves[index].id if index >= 0 else None,
             exit_id=out.id,
-            minutes=value / total,
-            without=plan / total,
-            options=tuple((fixes[i].id, q / total) for q, i in scored),
+            minutes=round(value / total, PLACES),
+            without=round(plan / total, PLACES),
+            options=tuple(
+                (self.problem.moves[i].id, round(scored[i] / total, PLACES)) for i in best_first
+            ),
         )
 
     def _deepen(
@@ -225,17 +268,25 @@ class Planner:
         """Expected cost of the most promising steps by the deepest look that is paid for."""
         found: dict[int, float] = {}
         for level in range(2, depth + 1):
-            deeper: dict[int, float] = {}
             ranked = sorted((found.get(i, q), i) for q, i in looked)[:BEAM]
-            for _q, i in ranked:
-                cost = self.problem.moves[i].minutes * total
-                for bit, child, ends in self._children(weights, i):
-                    cost += self._leave(child) if ends else self._search(child, key | bit, level - 1)
-                deeper[i] = cost
+            deeper = {
+                i: self._through(weights, key, i, level - 1, total, math.inf) for _q, i in ranked
+            }
             if self._left < 0:
                 break  # half looked at is no basis: the level above decides
             found |= deeper
         return found
+
+    def _through(
+        self, weights: Weights, key: Key, index: int, depth: int, total: float, most: float
+    ) -> float:
+        """Cost of a step and the best after it; given up where it passes `most`."""
+        cost = self.problem.moves[index].minutes * total
+        for bit, child, ends in self._children(weights, index):
+            cost += self.cost_out(child) if ends else self._search(child, key | bit, depth)
+            if cost >= most:
+                break
+        return cost
 
     def _search(self, weights: Weights, key: Key, depth: int) -> float:
         known = self._searched.get((key, depth))
@@ -243,23 +294,13 @@ class Planner:
             return known
         best, _first = self._plan(weights, key)
         if depth and self._left >= 0:
-            total = math.fsum(weights)
-            looked = self._look(weights, key, best)
+            looked = sorted(self._look(weights, key, best))
             if looked:
-                looked.sort()
                 best = min(best, looked[0][0])
-                if depth > 1:
-                    for _q, i in looked[:BEAM]:
-                        cost = self.problem.moves[i].minutes * total
-                        for bit, child, ends in self._children(weights, i):
-                            cost += (
-                                self._leave(child)
-                                if ends
-                                else self._search(child, key | bit, depth - 1)
-                            )
-                            if cost >= best:
-                                break
-                        best = min(best, cost)
+            if depth > 1:
+                total = math.fsum(weights)
+                for _q, i in looked[:BEAM]:
+                    best = min(best, self._through(weights, key, i, depth - 1, total, best))
         if self._left >= 0:
             self._searched[key, depth] = best
         return best
@@ -281,13 +322,11 @@ class Planner:
             if cost + least >= most and move.cures is None:
                 continue
             for bit, child, ends in self._children(weights, i):
-                cost += self._leave(child) if ends else self._plan(child, key | bit)[0]
+                cost += self.cost_out(child) if ends else self._plan(child, key | bit)[0]
             found.append((cost, i))
         return found
 
-    def _children(
-        self, weights: Weights, index: int
-    ) -> Iterable[tuple[Key, list[float], bool]]:
+    def _children(self, weights: Weights, index: int) -> Iterable[tuple[Key, list[float], bool]]:
         for bit, factors, ends in self._branches[index]:
             yield bit, [w * f for w, f in zip(weights, factors, strict=True)], ends
 
@@ -303,46 +342,55 @@ class Planner:
         if known is not None:
             return known
         self._left -= 1
-        moves, cures = self.problem.moves, self._cures
         left = list(weights)
         total = math.fsum(left)
         outs = self._costs_out(left)
-        best, first, cost = min(outs), -1, 0.0
-        heap = []
-        for i in self._fixes:
-            if not (key & self._done[i] or key & self._pointless[i]):
-                chance = 0.0
-                for f, cure in cures[i]:
-                    chance += left[f] * cure
-                if chance > 0:
-                    heap.append((-chance / moves[i].minutes, i))
-        heapq.heapify(heap)
-        opening = -1
+        best, first, opening, cost = min(outs), -1, -1, 0.0
+        heap = self._rates(left, key)
         while heap:
             rate, i = heapq.heappop(heap)
-            chance = 0.0
-            for f, cure in cures[i]:
-                chance += left[f] * cure
-            now = -chance / moves[i].minutes
+            minutes = self.problem.moves[i].minutes
+            chance = self._chance(i, left)
+            now = -chance / minutes
             if heap and now > rate and (now, i) > heap[0]:
                 heapq.heappush(heap, (now, i))
                 continue
-            if opening < 0:
-                opening = i
-            cost += moves[i].minutes * total
+            opening = i if opening < 0 else opening
+            cost += minutes * total
             if cost >= best:
                 break
-            for f, cure in cures[i]:
-                solved = left[f] * cure
-                left[f] -= solved
-                for e, minutes in enumerate(self._exits):
-                    outs[e] -= solved * minutes[f]
+            self._solve(i, left, outs)
             total -= chance
             cut = cost + min(outs)
             if cut < best:
                 best, first = cut, opening
         self._plans[key] = best, first
         return best, first
+
+    def _rates(self, weights: Weights, key: Key) -> list[tuple[float, int]]:
+        """A heap of (minus the chance per minute, fix) of the fixes that may help."""
+        heap = []
+        for i in self._fixes:
+            if not (key & self._done[i] or key & self._pointless[i]):
+                chance = self._chance(i, weights)
+                if chance > 0:
+                    heap.append((-chance / self.problem.moves[i].minutes, i))
+        heapq.heapify(heap)
+        return heap
+
+    def _chance(self, index: int, weights: Weights) -> float:
+        chance = 0.0
+        for f, cure in self._cures[index]:
+            chance += weights[f] * cure
+        return chance
+
+    def _solve(self, index: int, left: list[float], outs: list[float]) -> None:
+        """Takes what the fix solves out of the weights and out of the costs of the exits."""
+        for f, cure in self._cures[index]:
+            solved = left[f] * cure
+            left[f] -= solved
+            for e, minutes in enumerate(self._exits):
+                outs[e] -= solved * minutes[f]
 
     def _costs_out(self, weights: Weights) -> list[float]:
         """Cost of each exit that can be the cheapest."""
@@ -351,7 +399,7 @@ class Planner:
             for minutes in self._exits
         ]
 
-    def _leave(self, weights: Weights) -> float:
+    def cost_out(self, weights: Weights) -> float:
         """Cost of the cheapest exit."""
         return min(self._costs_out(weights))
 
@@ -411,47 +459,74 @@ class Planner:
 
     # --- Whole trees -----------------------------------------------------------------
 
-    def compile(self, *, depth: int | None = None, budget: int = COMPILED_BUDGET) -> Tree:
-        """The whole policy from the prior. Branches that cannot happen are not in it."""
-        tree = Tree()
-        depth = depth or affordable_depth(len(self.problem.moves))
-        total = math.fsum(self.problem.prior)
-        tree.minutes, calls = self._grow(tree, list(self.problem.prior), 0, depth, budget, {})
-        tree.minutes /= total
-        tree.call_share = calls / total
-        return tree
-
-    def _grow(
+    def compile(
         self,
-        tree: Tree,
-        weights: list[float],
-        key: Key,
-        depth: int,
-        budget: int,
-        calls: dict[Key, float],
-    ) -> tuple[float, float]:
-        """Cost and weight of handing over from here, by the policy."""
-        if key in tree.values:
-            return tree.values[key], calls[key]
-        decision = self.choose(weights, key, depth=depth, budget=budget)
-        tree.decisions[key] = decision
+        evidence: Iterable[tuple[str, str]] = (),
+        *,
+        rule: Rule | None = None,
+        depth: int | None = None,
+        budget: int = COMPILED_BUDGET,
+        most_states: int = MOST_STATES,
+    ) -> Tree:
+        """The whole policy from what is known at the start. What cannot happen is not in it.
+
+        `rule` comes before the choice. When the tree has `most_states`, the rest is decided by
+        the greedy look alone, and is still right, only less good.
+        """
+        key, weights = self.state(evidence)
+        growth = _Growth(rule, depth or affordable_depth(len(self.problem.moves)), budget)
+        growth.most_states = most_states
+        growth.tree.start = key
+        self._grow(growth, weights, key)
+        return growth.tree
+
+    def _grow(self, growth: "_Growth", weights: list[float], key: Key) -> Prospect:
+        known = growth.tree.prospects.get(key)
+        if known is not None:
+            return known
+        decision = self._decided(growth, weights, key)
+        growth.tree.decisions[key] = decision
         total = math.fsum(weights)
         if decision.step_id is None:
-            cost, called = self._leave(weights), total
+            found = Prospect(self.cost_out(weights) / total, 0.0, 1.0)
         else:
             index = self._index[decision.step_id]
-            cost, called = self.problem.moves[index].minutes * total, 0.0
+            cost = steps = self.problem.moves[index].minutes * total
+            calls = 0.0
             for bit, child, ends in self._children(weights, index):
-                if math.fsum(child) <= 0:
+                share = math.fsum(child)
+                if share <= 0:
                     continue
                 if ends:
-                    rest, out = self._leave(child), math.fsum(child)
-                else:
-                    rest, out = self._grow(tree, child, key | bit, depth, budget, calls)
-                cost += rest
-                called += out
-        tree.values[key], calls[key] = cost, called
-        return cost, called
+                    cost += self.cost_out(child)
+                    calls += share
+                    continue
+                rest = self._grow(growth, child, key | bit)
+                cost += rest.minutes * share
+                steps += rest.steps * share
+                calls += rest.calls * share
+            found = Prospect(cost / total, steps / total, calls / total)
+        growth.tree.prospects[key] = found
+        return found
+
+    def _decided(self, growth: "_Growth", weights: list[float], key: Key) -> Decision:
+        ruled = growth.rule(key, weights) if growth.rule else None
+        if ruled is not None:
+            return Decision(ruled or None, self._exit_of(weights).id, 0.0, 0.0)
+        is_full = len(growth.tree.decisions) >= growth.most_states
+        depth = 1 if is_full else growth.depth
+        return self.choose(weights, key, depth=depth, budget=growth.budget)
+
+
+@dataclass(slots=True)
+class _Growth:
+    """One compilation under way."""
+
+    rule: Rule | None
+    depth: int
+    budget: int
+    most_states: int = 0
+    tree: Tree = field(default_factory=Tree)
 
 
 def _worth_having(exits: Sequence[Exit]) -> list[Exit]:
@@ -459,8 +534,7 @@ def _worth_having(exits: Sequence[Exit]) -> list[Exit]:
     kept: list[Exit] = []
     for exit_ in exits:
         if not any(
-            all(a <= b for a, b in zip(known.minutes, exit_.minutes, strict=True))
-            for known in kept
+            all(a <= b for a, b in zip(known.minutes, exit_.minutes, strict=True)) for known in kept
         ):
             kept.append(exit_)
     return kept
@@ -478,20 +552,17 @@ def expected_cost(problem: Problem, policy: Mapping[Key, Decision], planner: Pla
     decided by `planner`, which is the policy's own.
     """
     truth = Planner(problem)
-    total = math.fsum(problem.prior)
 
     def cost(weights: list[float], believed: list[float], key: Key) -> float:
         decision = policy.get(key) or planner.choose(believed, key)
         if decision.step_id is None:
-            return truth._leave(weights)
-        index = truth._index[decision.step_id]
-        found = problem.moves[index].minutes * math.fsum(weights)
-        pairs = zip(
-            truth._children(weights, index), planner._children(believed, index), strict=True
-        )
-        for (bit, child, ends), (_bit, guess, _ends) in pairs:
+            return truth.cost_out(weights)
+        found = truth.minutes_of(decision.step_id) * math.fsum(weights)
+        real = truth.after(decision.step_id, weights)
+        guessed = planner.after(decision.step_id, believed)
+        for (bit, child, ends), (_bit, guess, _ends) in zip(real, guessed, strict=True):
             if math.fsum(child) > 0:
-                found += truth._leave(child) if ends else cost(child, guess, key | bit)
+                found += truth.cost_out(child) if ends else cost(child, guess, key | bit)
         return found
 
-    return cost(list(problem.prior), list(planner.problem.prior), 0) / total
+    return cost(list(problem.prior), list(planner.problem.prior), 0) / math.fsum(problem.prior)
