@@ -198,14 +198,37 @@ def next_step(
         if found is None:
             found, is_contradictory = _worked_out(flow, attributes, done, actor, ruled)
         if not is_contradictory:
-            return _answered(flow, attributes, belief, ruled, index, found)
+            answered = _answered(flow, attributes, belief, ruled, index, found)
+            return _waiting(flow, attributes, done, actor, answered)
     else:
         is_contradictory = False
     decided = ruled or _authored(flow, attributes, done, belief, actor)
     if isinstance(decided, Outcome):
         return _with_exit(flow, attributes, decided, belief, is_degraded=is_contradictory)
     left = _minutes_left(flow, attributes, done, belief, decided, actor)
-    return Ask(decided, index, left, is_degraded=is_contradictory)
+    asked = Ask(decided, index, left, is_degraded=is_contradictory)
+    return _waiting(flow, attributes, done, actor, asked)
+
+
+def _waiting(
+    flow: Flow,
+    attributes: Attributes,
+    done: Mapping[str, Answer],
+    actor: Actor,
+    chosen: Ask | Outcome,
+) -> Ask | Outcome:
+    """In front of a fix the question that it waits for, as long as that one is open.
+
+    Such a question costs its minutes only where it is needed: what it finds out is no cause.
+    """
+    waits = chosen.step.after if isinstance(chosen, Ask) and isinstance(chosen.step, Fix) else ()
+    steps = {step.id: step for step in _open(flow, attributes, done, actor)} if waits else {}
+    first = next((steps[name] for name in waits if name in steps), None)
+    return (
+        chosen
+        if first is None or not isinstance(chosen, Ask)
+        else dataclasses.replace(chosen, step=first)
+    )
 
 
 def _answered(

@@ -162,7 +162,7 @@ class _Builder:
             first=Text(self.symptom["first_zh"], self.symptom["first_en"]),
             verify=Text(self.symptom["verify_zh"], self.symptom["verify_en"]),
             faults=faults,
-            steps=_pruned((*self._questions(), *fixes)),
+            steps=_pruned((*self._questions(fixes), *fixes)),
             stop_threshold=float(self.trees["stop_threshold"]),
             requires=_requires(words),
             aka=tuple(str(word) for word in self.symptom["aka"]),
@@ -231,17 +231,19 @@ class _Builder:
         """The symptom's checks in the order in which its causes name them."""
         return list(dict.fromkeys(name for cause in self.causes for name in cause["evidence"]))
 
-    def _questions(self) -> list[Step]:
-        """The safety screen, then what must come early, then the rest in file order."""
+    def _questions(self, fixes: Sequence[Fix]) -> list[Step]:
+        """The safety screen, what must come early, the rest in file order, what fixes wait for."""
         grouped: dict[str, str] = {}
-        present = [name for name in self._named_checks() if not self._is_act(name)]
+        named = [name for name in self._named_checks() if not self._is_act(name)]
+        gates = [name for fix in fixes for name in fix.after]
+        present = list(dict.fromkeys((*named, *gates)))
         for composite, entry in self.texts["composites"].items():
             members = [name for name in entry["members"] if name in present]
             if composite == SAFETY or len(members) > 1:
                 grouped |= dict.fromkeys(members, composite)
         order = dict.fromkeys(grouped.get(name, name) for name in present)
         order.pop(SAFETY, None)
-        early = [name for name in order if self.texts["checks"].get(name, {}).get("first")]
+        early = [name for name in order if self._is_early(name)]
         names = [SAFETY, *early, *(name for name in order if name not in early)]
         return [
             self._composite(name, present)
@@ -249,6 +251,10 @@ class _Builder:
             else self._binary(name)
             for name in names
         ]
+
+    def _is_early(self, check: str) -> bool:
+        early = self.texts["checks"].get(check, {}).get("first", False)
+        return self.symptom["id"] in early if isinstance(early, list) else bool(early)
 
     def _positive(self, check: str, cause: Document) -> float:
         """P(the check is positive | cause)."""
@@ -342,6 +348,7 @@ class _Builder:
             how=_maybe(entry.get("how"), f"{where}.how"),
             icon=entry.get("icon", ""),
             requires=_requires(entry),
+            unless=_unless(entry),
             safety=safety,
             picture=_picture(name),
         )
@@ -395,6 +402,7 @@ class _Builder:
             actor=act.actor,
             requires=_requires(act.entry),
             unless=_unless(act.entry),
+            after=tuple(act.entry.get("after", ())),
             wait_seconds=int(act.entry.get("wait_seconds", 0)),
             picture=_picture(act.id),
         )  # fmt: skip
@@ -461,5 +469,9 @@ class _Builder:
                 continue
             text = Text(fix["zh"], fix["en"])
             name = f"{cause}_{fix['actor']}"
-            acts[same] = _Act(name, fix["actor"], float(fix["minutes"]), {cause: CURE}, text, {})
+            names = [act.id for act in acts.values()]
+            if name in names:
+                name = f"{name}_{1 + sum(known.startswith(name) for known in names)}"
+            entry = self.texts["desk_fixes"].get(name, {})
+            acts[same] = _Act(name, fix["actor"], float(fix["minutes"]), {cause: CURE}, text, entry)
         return list(acts.values())

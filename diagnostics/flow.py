@@ -118,7 +118,8 @@ class Check:
 class Fix:
     """Something to do. `cures`: P(solved | fault); minutes include trying again afterwards.
 
-    `unless`: step -> the answers that make this one pointless.
+    `unless`: step -> the answers that make this one pointless. `after`: the checks that are
+    asked right before it, such as the last payment's result before a restart.
     """
 
     id: str
@@ -133,6 +134,7 @@ class Fix:
     unless: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     risk_minutes: float = 0.0
     wait_seconds: int = 0
+    after: tuple[str, ...] = ()
     picture: Picture | None = None
     kind: Literal["fix"] = "fix"
 
@@ -431,6 +433,7 @@ def _fix(reader: _Reader) -> Fix:
         unless=reader.map_of("unless", _strings),
         risk_minutes=reader.take("risk_minutes", float, 0.0),
         wait_seconds=reader.take("wait_seconds", int, 0),
+        after=reader.list_of("after", _string),
         picture=_picture(reader),
     )
 
@@ -696,6 +699,9 @@ def _unless(flow: Flow) -> Iterator[Problem]:
         for other, answers in step.unless.items():
             if not answers or not set(answers) <= known.get(other, set()):
                 yield Problem("unless", step.id, f"{other} is no step here, or lacks that answer")
+        for other in step.after if isinstance(step, Fix) else ():
+            if not isinstance(flow.step(other), Check):
+                yield Problem("after", step.id, f"{other} is no check of this flow")
 
 
 def _reach(flow: Flow) -> Iterator[Problem]:
