@@ -82,6 +82,8 @@ class CodeEntry:
     # The meaning stands in a source (`sources`); else it is recall.
     is_sourced: bool = False
     sources: tuple[str, ...] = ()
+    # A provider's own definition.
+    is_own: bool = False
     # Words too common to be found inside a longer text; alone they count.
     weak: tuple[str, ...] = ()
 
@@ -217,7 +219,7 @@ _BARE = re.compile(
 # --- The catalogue ---------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Catalogue:
     """All entries, in the order in which they are shown: the terminals' own scheme first."""
 
@@ -256,7 +258,7 @@ class Catalogue:
 
     def with_own(self, own: Sequence[CodeEntry]) -> "Catalogue":
         """This catalogue with a provider's own entries before it."""
-        return Catalogue((*own, *self.entries), self.schemes) if own else self
+        return _joined(self, tuple(own)) if own else self
 
     # --- Parts
 
@@ -317,6 +319,12 @@ class Catalogue:
             (e, tuple(folded(t) for t in (e.meaning.zh, e.meaning.en, *e.words, *e.weak)))
             for e in self.entries
         )
+
+
+@lru_cache(maxsize=32)
+def _joined(catalogue: Catalogue, own: tuple[CodeEntry, ...]) -> Catalogue:
+    """Kept a while: building the index takes longer than any look-up."""
+    return Catalogue((*own, *catalogue.entries), catalogue.schemes)
 
 
 def _looks_like_code(token: str) -> bool:
@@ -415,3 +423,10 @@ def _text(value: Any, where: str) -> Text:
     if not isinstance(value, Mapping) or not value.get("zh") or not value.get("en"):
         raise CodesError(f"{where}: a text in zh and en is needed")
     return Text(zh=str(value["zh"]), en=str(value["en"]))
+
+
+def guessed_scheme(text: str) -> str:
+    """Which scheme a text that is in none may belong to, by its form; empty: could be any."""
+    if re.search("[\u4e00-\u9fff]", text):
+        return "pos_local"
+    return "unionpay_pos" if len(folded(text)) == 2 else ""

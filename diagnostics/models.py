@@ -6,13 +6,20 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import get_language, gettext, pgettext_lazy
 
+from diagnostics.codes import OWN, CodeEntry, bundled
 from diagnostics.engine import Answer, Finding, evidence
-from diagnostics.flow import Flow, parse
-from diagnostics.querysets import DiagnosisRunQuerySet, FlowDraftQuerySet, FlowVersionQuerySet
+from diagnostics.flow import Flow, Text, parse
+from diagnostics.querysets import (
+    DiagnosisRunQuerySet,
+    FlowDraftQuerySet,
+    FlowVersionQuerySet,
+    OwnCodeQuerySet,
+    UnknownCodeQuerySet,
+)
 from posdoctor.accounts.models import Provider
-from posdoctor.core.fields import FreeCharField, FreeJSONField
+from posdoctor.core.fields import FreeCharField, FreeJSONField, FreeTextField
 from posdoctor.core.refs import new_ref
-from terminals.models import Terminal
+from terminals.models import Terminal, TerminalModel
 
 
 def run_ref() -> str:
@@ -263,6 +270,131 @@ class FlowDraftRevision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.draft_id} r{self.revision}: {self.change}"
+
+
+def own_code_ref() -> str:
+    """A fresh `C-` reference."""
+    return new_ref("C", 6)
+
+
+def unknown_code_ref() -> str:
+    """A fresh `Q-` reference."""
+    return new_ref("Q", 6)
+
+
+class OwnCode(models.Model):
+    """What a code or a text of the screen means with one provider; nobody else sees it."""
+
+    provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="own_codes")
+    ref = models.CharField(max_length=12, default=own_code_ref)
+    # Of the scheme and the folded code or words: one definition each.
+    key = models.CharField(max_length=64)
+    scheme = models.CharField(max_length=40, default=OWN)
+    # As the screen shows it; empty where only words are shown.
+    code = FreeCharField(max_length=24, blank=True)
+    # Texts of the screen, one a line.
+    words = FreeTextField(max_length=400, blank=True)
+    meaning_zh = FreeCharField(max_length=120)
+    meaning_en = FreeCharField(max_length=120)
+    merchant_zh = FreeCharField(max_length=200)
+    merchant_en = FreeCharField(max_length=200)
+    # Empty: the same as for merchants.
+    desk_zh = FreeCharField(max_length=200, blank=True)
+    desk_en = FreeCharField(max_length=200, blank=True)
+    # The check that it answers with yes, and the flow that deals with it.
+    check_id = models.CharField(max_length=40, blank=True)
+    symptom = models.SlugField(max_length=40, blank=True)
+    stop_use = models.BooleanField(default=False)
+    changed_at = models.DateTimeField()
+    changed_by_id = models.BigIntegerField(null=True)
+    changed_by_name = FreeCharField(max_length=80, blank=True)
+
+    objects = OwnCodeQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["ref"], name="diagnostics_own_code_ref"),
+            # Two people who define the same code at once make one definition.
+            models.UniqueConstraint(fields=["provider", "key"], name="diagnostics_own_code_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.ref
+
+    @property
+    def title(self) -> str:
+        """The code, else its first words."""
+        return self.code or self.word_list[0]
+
+    @property
+    def word_list(self) -> list[str]:
+        """The texts of the screen."""
+        return [line.strip() for line in self.words.splitlines() if line.strip()]
+
+    def as_entry(self) -> CodeEntry:
+        """The row as the catalogue takes it."""
+        return CodeEntry(
+            scheme=self.scheme,
+            code=self.code or self.ref,
+            scheme_name=bundled().schemes.get(self.scheme, OWN_SCHEME),
+            meaning=Text(self.meaning_zh, self.meaning_en),
+            merchant=Text(self.merchant_zh, self.merchant_en),
+            desk=Text(self.desk_zh or self.merchant_zh, self.desk_en or self.merchant_en),
+            on_screen=self.code,
+            words=tuple(self.word_list),
+            checks=(self.check_id,) if self.check_id else (),
+            stop_use=self.stop_use,
+            symptom=self.symptom,
+            is_own=True,
+        )
+
+
+OWN_SCHEME = Text("本服务商自己的码", "Our own codes")
+
+
+class UnknownCode(models.Model):
+    """Something on a screen that people looked up in vain, for the desk to define."""
+
+    class State(models.TextChoices):
+        OPEN = "open", pgettext_lazy("unknown code", "To define")
+        DEFINED = "defined", pgettext_lazy("unknown code", "Defined")
+        DISMISSED = "dismissed", pgettext_lazy("unknown code", "Dismissed")
+
+    provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="unknown_codes")
+    ref = models.CharField(max_length=12, default=unknown_code_ref)
+    # Of the folded text: what is misread alike is counted together.
+    key = models.CharField(max_length=64)
+    # A guess from its form; empty where it could be any.
+    scheme = models.CharField(max_length=40, blank=True)
+    # What was typed: a code, or words.
+    code = FreeCharField(max_length=24, blank=True)
+    words = FreeCharField(max_length=120, blank=True)
+    # Where it was last seen, if that is known.
+    model = models.ForeignKey(TerminalModel, on_delete=models.SET_NULL, related_name="+", null=True)
+    times = models.PositiveIntegerField(default=1)
+    first_seen_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
+
+    objects = UnknownCodeQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["ref"], name="diagnostics_unknown_ref"),
+            models.UniqueConstraint(fields=["provider", "key"], name="diagnostics_unknown_once"),
+        ]
+        indexes = [
+            # Read by the desk's queue: the most frequent first.
+            models.Index(fields=["provider", "state", "-times"], name="diagnostics_unknown_queue"),
+        ]
+
+    def __str__(self) -> str:
+        return self.ref
+
+    @property
+    def title(self) -> str:
+        """What was typed."""
+        return self.code or self.words
 
 
 def reader_language() -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 from django.db import models
 from django.db.models import Q
 
+from diagnostics.codes import Catalogue, bundled
 from diagnostics.engine import Attributes
 from merchants.querysets import MerchantRows
 from posdoctor.accounts.actor import Actor
@@ -13,7 +14,7 @@ from posdoctor.accounts.policies import Permission, may
 from posdoctor.accounts.roles import Role
 
 if TYPE_CHECKING:
-    from diagnostics.models import DiagnosisRun, FlowDraft, FlowVersion
+    from diagnostics.models import DiagnosisRun, FlowDraft, FlowVersion, OwnCode, UnknownCode
 
 
 class FlowVersionQuerySet(models.QuerySet["FlowVersion"]):
@@ -117,3 +118,39 @@ class DiagnosisRunQuerySet(MerchantRows["DiagnosisRun"]):
     def lock(self, pk: int) -> "DiagnosisRun":
         """The row, locked until the transaction ends. Raises DoesNotExist."""
         return self.select_for_update(of=("self",)).select_related("flow_version").get(pk=pk)
+
+
+class OwnCodeQuerySet(models.QuerySet["OwnCode"]):
+    """Codes as one provider defines them."""
+
+    def visible_to(self, actor: Actor) -> Self:
+        """The own provider's, for its people and for reporters of its machines."""
+        if actor.is_system and actor.provider_id is None:
+            return self
+        if actor.provider_id is None:
+            return self.none()
+        return self.filter(provider_id=actor.provider_id)
+
+    def catalogue_of(self, provider_id: int | None) -> Catalogue:
+        """What ships with the product, with this provider's own before it. None: without."""
+        if provider_id is None:
+            return bundled()
+        rows = self.filter(provider_id=provider_id).order_by("pk")
+        return bundled().with_own([row.as_entry() for row in rows])
+
+
+class UnknownCodeQuerySet(models.QuerySet["UnknownCode"]):
+    """What people looked up in vain."""
+
+    def visible_to(self, actor: Actor) -> Self:
+        """The own provider's, for its desk. Everybody else: none."""
+        if actor.is_system and actor.provider_id is None:
+            return self
+        if not actor.is_staff:
+            return self.none()
+        return self.filter(provider_id=actor.provider_id)
+
+    def waiting(self) -> Self:
+        """Those to be defined, the most frequent first."""
+        rows = self.filter(state="open").select_related("model")
+        return rows.order_by("-times", "-last_seen_at", "pk")

@@ -37,6 +37,8 @@ class Permission(StrEnum):
     TERMINAL_RELEASE = "terminal_release"
     MERCHANT_EDIT = "merchant_edit"
     PROMISES_MANAGE = "promises_manage"
+    CODE_ASK = "code_ask"
+    CODES_DEFINE = "codes_define"
     FLOW_EDIT = "flow_edit"
     FLOW_APPROVE = "flow_approve"
     OPS_VIEW = "ops_view"
@@ -77,6 +79,10 @@ ALLOWED: dict[Permission, frozenset[Role]] = {
     Permission.TERMINAL_RELEASE: _LEADS,
     Permission.MERCHANT_EDIT: _DESK,
     Permission.PROMISES_MANAGE: _LEADS,
+    # Looking up what a screen shows; what nobody knows is kept for the desk.
+    Permission.CODE_ASK: _DESK | _SHOP | {Role.FIELD},
+    # What a code means is told to every merchant of the provider.
+    Permission.CODES_DEFINE: _LEADS,
     # Drafts, publishing and going back.
     Permission.FLOW_EDIT: _LEADS,
     # Another person's changes of safety steps.

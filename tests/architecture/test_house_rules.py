@@ -66,6 +66,8 @@ MACHINE_COLUMNS = {
     "diagnostics.flowversion": {"symptom", "digest"},
     "diagnostics.flowdraft": {"symptom", "digest", "approved_digest", "compared_digest"},
     "diagnostics.flowdraftrevision": {"change"},
+    "diagnostics.owncode": {"ref", "key", "scheme", "check_id", "symptom"},
+    "diagnostics.unknowncode": {"ref", "key", "scheme", "state"},
     "diagnostics.diagnosisrun": {"ref", "browser_key", "via", "language", "state"},
     "diagnostics.diagnosisstep": {"step_id", "answer_id"},
     "tickets.ticket": {
