@@ -551,7 +551,7 @@ def validate(flow: Flow) -> list[Problem]:
     """Everything that keeps the flow from being published, in document order; empty means good."""
     rules: tuple[Callable[[Flow], Iterator[Problem]], ...] = (
         _ids, _known_faults, _numbers_in_range, _hand_overs, _languages, _safety_screen, _lengths,
-        _answers, _conditions, _unless, _reach, _pictures,
+        _answers, _conditions, _unless, _reach, _told_apart, _pictures,
     )  # fmt: skip
     return [problem for rule in rules for problem in rule(flow)]
 
@@ -717,6 +717,19 @@ def _reach(flow: Flow) -> Iterator[Problem]:
     for fault in flow.faults:
         if not fault.desk_only and fault.id not in cured | told:
             yield Problem("dead_end", fault.id, "nothing tells this fault apart or cures it")
+
+
+def _told_apart(flow: Flow) -> Iterator[Problem]:
+    """Two faults to which every step says the same can never be told from each other."""
+    alike: dict[tuple[Any, ...], str] = {}
+    for fault in flow.faults:
+        said = tuple(
+            step.row(fault.id) if isinstance(step, Check) else step.cures.get(fault.id, 0.0)
+            for step in flow.steps
+        )
+        if said in alike:
+            yield Problem("alike", fault.id, f"no step tells it apart from {alike[said]}")
+        alike.setdefault(said, fault.id)
 
 
 def _pictures(flow: Flow) -> Iterator[Problem]:
