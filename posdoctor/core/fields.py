@@ -56,14 +56,15 @@ class FreeJSONField(_JSONField):
 
     def get_prep_value(self, value: Any) -> Any:
         """Masks on every way into the database; a number that is a card's becomes a text."""
-        return super().get_prep_value(_masked_within(value))
+        return super().get_prep_value(masked_within(value))
 
 
-def _masked_within(value: Any) -> Any:
+def masked_within(value: Any) -> Any:
+    """Plain values with every card number in texts, keys and numbers masked, as it is stored."""
     if isinstance(value, dict):
-        return {_masked_within(key): _masked_within(inner) for key, inner in value.items()}
+        return {masked_within(key): masked_within(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_masked_within(inner) for inner in value]
+        return [masked_within(inner) for inner in value]
     if isinstance(value, str):
         return scrub(value)
     if isinstance(value, int | float):
