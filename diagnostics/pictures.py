@@ -13,8 +13,9 @@ from typing import Any
 
 import yaml
 
-# What every drawing is drawn on, in its own units.
+# What every drawing is drawn on, in its own units, and how round a mark is at most.
 WIDTH, HEIGHT = 320, 180
+ROUND = 26.0
 # Forms of the terminal catalogue -> the variation of a drawing, where it has one.
 FAMILIES: Mapping[str, str] = {
     "countertop_android": "desktop",
@@ -32,13 +33,18 @@ class PicturesError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A ring round something, in the drawing's units. `says`: what it is, by language."""
+    """A box with round ends round something, in the drawing's units. `says`: what, by language."""
 
-    x: float
-    y: float
-    rx: float
-    ry: float
+    left: float
+    top: float
+    width: float
+    height: float
     says: Mapping[str, str]
+
+    @property
+    def round(self) -> float:
+        """The radius of its corners; a square box is a circle."""
+        return min(self.width, self.height, 2 * ROUND) / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +127,7 @@ def _spot(where: str, entry: Mapping[str, Any], inherited: Spot | None) -> Spot:
     if not (rx <= x <= WIDTH - rx and ry <= y <= HEIGHT - ry):
         raise PicturesError(f"{where}: the ring leaves the drawing")
     says = inherited.says if inherited else _words(f"{where}.says", entry.get("says"))
-    return Spot(x, y, rx, ry, says)
+    return Spot(x - rx, y - ry, 2 * rx, 2 * ry, says)
 
 
 def _words(where: str, value: Any) -> Mapping[str, str]:
