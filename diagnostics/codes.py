@@ -256,6 +256,15 @@ class Catalogue:
             found += [e for e, words in self._haystack if any(part in word for word in words)]
         return tuple(dict.fromkeys(found))[:limit]
 
+    @cached_property
+    def colliding(self) -> frozenset[str]:
+        """Folded codes of the screen that more than one scheme has."""
+        return frozenset(
+            name
+            for name, entries in self._shown.items()
+            if len({entry.scheme for entry in entries}) > 1
+        )
+
     def with_own(self, own: Sequence[CodeEntry]) -> "Catalogue":
         """This catalogue with a provider's own entries before it."""
         return _joined(self, tuple(own)) if own else self

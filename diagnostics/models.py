@@ -327,6 +327,11 @@ class OwnCode(models.Model):
         return self.code or self.word_list[0]
 
     @property
+    def meaning(self) -> str:
+        """In the reader's language."""
+        return self.meaning_zh if reader_language() == "zh" else self.meaning_en
+
+    @property
     def word_list(self) -> list[str]:
         """The texts of the screen."""
         return [line.strip() for line in self.words.splitlines() if line.strip()]

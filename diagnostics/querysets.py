@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from diagnostics.codes import Catalogue, bundled
 from diagnostics.engine import Attributes
-from merchants.querysets import MerchantRows
+from merchants.querysets import MerchantRows, merchant_ids_of
 from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.policies import Permission, may
 from posdoctor.accounts.roles import Role
@@ -124,19 +124,20 @@ class OwnCodeQuerySet(models.QuerySet["OwnCode"]):
     """Codes as one provider defines them."""
 
     def visible_to(self, actor: Actor) -> Self:
-        """The own provider's, for its people and for reporters of its machines."""
+        """The own provider's, for its people and for reporters of its machines; a merchant's
+        are those of its memberships. Unknown: none.
+        """
         if actor.is_system and actor.provider_id is None:
             return self
+        if actor.role == Role.MERCHANT:
+            return self.filter(provider_id__in=merchant_ids_of(actor).values("provider_id"))
         if actor.provider_id is None:
             return self.none()
         return self.filter(provider_id=actor.provider_id)
 
-    def catalogue_of(self, provider_id: int | None) -> Catalogue:
-        """What ships with the product, with this provider's own before it. None: without."""
-        if provider_id is None:
-            return bundled()
-        rows = self.filter(provider_id=provider_id).order_by("pk")
-        return bundled().with_own([row.as_entry() for row in rows])
+    def catalogue(self) -> Catalogue:
+        """What ships with the product, with these before it."""
+        return bundled().with_own([row.as_entry() for row in self.order_by("pk")])
 
 
 class UnknownCodeQuerySet(models.QuerySet["UnknownCode"]):

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from diagnostics.views import walk
+from diagnostics.views import codes, walk
 
 app_name = "diagnostics"
 urlpatterns = [
@@ -17,4 +17,11 @@ urlpatterns = [
     path("t/<code>/fixed", walk.fixed, name="fixed"),
     path("t/<code>/stopped", walk.stopped, name="stopped"),
     path("t/<code>/unsolved", walk.unsolved, name="unsolved"),
+    path("t/<code>/code", codes.of_machine, name="code"),
+    path("codes/", codes.look_up, name="codes"),
+    path("desk/codes/", codes.desk, name="desk_codes"),
+    path("desk/codes/new", codes.define, name="define_code"),
+    path("desk/codes/<ref>/", codes.change, name="own_code"),
+    path("desk/codes/<ref>/drop", codes.drop, name="drop_code"),
+    path("desk/codes/waiting/<ref>/dismiss", codes.dismiss, name="dismiss_code"),
 ]

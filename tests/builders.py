@@ -4,7 +4,7 @@ import itertools
 from datetime import UTC, datetime
 from typing import Any
 
-from diagnostics.models import DiagnosisRun, FlowVersion
+from diagnostics.models import DiagnosisRun, FlowVersion, OwnCode, UnknownCode
 from merchants.models import Contact, Membership, Merchant, Store
 from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.models import Provider, Seat, Team, User
@@ -186,3 +186,22 @@ def make_clocks(ticket: Ticket, **seconds: int) -> dict[str, Clock]:
         at=ticket.opened_at,
     )
     return {clock.promise: clock for clock in ticket.clocks.all()}
+
+
+def make_own_code(provider: Provider, **fields: Any) -> OwnCode:
+    """What E7 means with this provider."""
+    values = {
+        "code": "E7", "meaning_zh": "门店未开通", "meaning_en": "Shop not opened",
+        "merchant_zh": "请联系我们开通。", "merchant_en": "Contact us to open it.",
+        "key": f"{next(_serial):064d}", "changed_at": T0,
+    }  # fmt: skip
+    return OwnCode.objects.create(provider=provider, **values | fields)
+
+
+def make_unknown_code(provider: Provider, **fields: Any) -> UnknownCode:
+    """E77X, looked up in vain twice."""
+    values = {
+        "code": "E77X", "times": 2, "key": f"{next(_serial):064d}",
+        "first_seen_at": T0, "last_seen_at": T0,
+    }  # fmt: skip
+    return UnknownCode.objects.create(provider=provider, **values | fields)

@@ -1,5 +1,6 @@
 """Shapes of guided diagnoses. Texts of one walk are in the language of the walk."""
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -9,6 +10,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from diagnostics import actions
+from diagnostics.codes import CodeEntry, folded
 from diagnostics.engine import Ask, Outcome
 from diagnostics.flow import Check
 from diagnostics.models import DiagnosisRun, reader_language
@@ -121,6 +123,84 @@ class SymptomQuery(Input):
     terminal = serializers.CharField(
         required=False, max_length=REF_LENGTH, help_text="Those that this terminal can have"
     )
+
+
+class ResponseCode(Shape):
+    """What one code of one table means, or one text of the screen."""
+
+    scheme = serializers.CharField(help_text="Whose table; `own` is the provider's")
+    scheme_name = serializers.CharField()
+    code = serializers.CharField(help_text="As a screen shows it; empty for a text of the screen")
+    id = serializers.CharField(help_text="Names the entry within its scheme")
+    meaning_zh = serializers.CharField()
+    meaning_en = serializers.CharField()
+    words = serializers.ListField(child=serializers.CharField(), help_text="Texts of the screen")
+    collides = serializers.BooleanField(help_text="Another scheme has the same code")
+    category = serializers.CharField()
+    action_class = serializers.CharField(
+        help_text="UnionPay's: A approved, B may be tried again, C not, D act, E fault"
+    )
+    sign_in = serializers.ChoiceField(choices=["yes", "maybe", "no"])
+    stop_use = serializers.BooleanField(help_text="The terminal must not be used")
+    merchant = serializers.CharField(help_text="What the merchant does")
+    desk = serializers.CharField(required=False, help_text="What the desk does; staff only")
+    symptom = serializers.CharField(help_text="The self-check that deals with it, if any")
+    checks = serializers.ListField(
+        child=serializers.CharField(), help_text="Checks of a diagnosis that it answers with yes"
+    )
+    belongs_to = serializers.CharField(
+        help_text="The code on the screen that it belongs to, if any"
+    )
+    is_sourced = serializers.BooleanField(help_text="A source states the meaning")
+
+
+class ResponseCodes(Shape):
+    """All of them at once, those that collide first."""
+
+    results = ResponseCode(many=True)
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+
+
+class CodeQuery(Input):
+    """Which codes; without any, all."""
+
+    scheme = serializers.CharField(required=False, max_length=40, help_text="Only of this table")
+    code = serializers.CharField(
+        required=False, max_length=40, help_text="O counts as 0, I and l as 1; any case and width"
+    )
+    text = serializers.CharField(
+        required=False, max_length=500, help_text="What a screen says, as typed or misread"
+    )
+
+
+def shown_codes(
+    entries: Sequence[CodeEntry], colliding: Collection[str], actor: Actor
+) -> list[dict[str, Any]]:
+    """Entries for the caller, those first whose code is in another scheme, too."""
+    language = reader_language()
+    rows = []
+    for entry in entries:
+        row = {
+            "scheme": entry.scheme,
+            "scheme_name": entry.scheme_name.get(language),
+            "code": entry.on_screen,
+            "id": entry.code,
+            "meaning_zh": entry.meaning.zh,
+            "meaning_en": entry.meaning.en,
+            "words": [*entry.words, *entry.weak],
+            "collides": entry.on_screen != "" and folded(entry.on_screen) in colliding,
+            "merchant": entry.merchant.get(language),
+            "is_sourced": entry.is_sourced,
+        }
+        for name in ("category", "action_class", "sign_in", "stop_use", "symptom"):
+            row[name] = getattr(entry, name)
+        row["belongs_to"] = entry.parent
+        row["checks"] = list(entry.checks)
+        if actor.is_staff:
+            row["desk"] = entry.desk.get(language)
+        rows.append(row)
+    return sorted(rows, key=lambda row: not row["collides"])
 
 
 @extend_schema_field(Diagnosis)

@@ -5,6 +5,7 @@ from django.urls import path
 from diagnostics.api import views
 
 urlpatterns = [
+    path("response-codes/", views.ResponseCodes.as_view(), name="response_codes"),
     path("symptoms/", views.Symptoms.as_view(), name="symptoms"),
     path("diagnoses/", views.Diagnoses.as_view(), name="diagnoses"),
     path("diagnoses/<str:ref>/", views.OneDiagnosis.as_view(), name="diagnosis"),

@@ -11,7 +11,7 @@ from diagnostics import actions
 from diagnostics.access import IN_USE, offered
 from diagnostics.api import shapes
 from diagnostics.engine import Ask
-from diagnostics.models import DiagnosisRun, FlowVersion, reader_language
+from diagnostics.models import DiagnosisRun, FlowVersion, OwnCode, reader_language
 from posdoctor.accounts.api.base import ApiView
 from posdoctor.accounts.models import ApiToken
 from posdoctor.accounts.policies import Permission, require
@@ -130,3 +130,28 @@ def _open_steps(run: DiagnosisRun) -> set[str]:
     asked = actions.step_after(run, answers)
     known = {answer.step_id for answer in answers}
     return known | {asked.step.id} if isinstance(asked, Ask) else known
+
+
+class ResponseCodes(DiagnosesView):
+    """`response-codes/`"""
+
+    @documented("response_codes_list", query=shapes.CodeQuery, gives=shapes.ResponseCodes)
+    def get(self, request: Request) -> Response:
+        """What codes and words of a screen mean: all, or those that fit every part of the query.
+
+        The provider's own definitions are among them. The same code may stand in several schemes.
+        """
+        asked = read(shapes.CodeQuery, request.query_params)
+        catalogue = OwnCode.objects.visible_to(self.actor).catalogue()
+        entries = list(catalogue.entries)
+        if "code" in asked:
+            entries = list(catalogue.by_code(asked["code"]))
+        if "text" in asked:
+            named = catalogue.search(asked["text"], limit=len(catalogue.entries))
+            entries = [entry for entry in named if "code" not in asked or entry in entries]
+        if "scheme" in asked:
+            entries = [entry for entry in entries if entry.scheme == asked["scheme"]]
+        rows = shapes.shown_codes(entries, catalogue.colliding, self.actor)
+        return Response(
+            shapes.ResponseCodes({"results": rows, "next": None, "previous": None}).data
+        )

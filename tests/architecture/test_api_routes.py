@@ -98,6 +98,7 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
     "api:terminal_release": {POST: JOB_DESK | {"desk": FORBIDDEN}},
     "api:terminal_move": {POST: JOB_DESK},
     "api:terminal_sticker": {POST: JOB_DESK},
+    "api:response_codes": {GET: OWN},
     "api:symptoms": {GET: OWN},
     "api:diagnoses": {POST: WALK},
     "api:diagnosis": {GET: RECORD},

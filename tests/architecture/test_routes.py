@@ -14,7 +14,15 @@ from posdoctor.core import browser, clock
 from posdoctor.core.models import Heartbeat
 from posdoctor.notifications.models import Delivery
 from terminals.models import Terminal
-from tests.builders import actor_of, make_message, make_run, make_team, make_ticket
+from tests.builders import (
+    actor_of,
+    make_message,
+    make_own_code,
+    make_run,
+    make_team,
+    make_ticket,
+    make_unknown_code,
+)
 from tests.conftest import Persona
 from tests.notifications.planning import plan
 from tickets.models import Attachment, Ticket
@@ -121,6 +129,14 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
     "diagnostics:fixed": {GET: PUBLIC, POST: PUBLIC},
     "diagnostics:stopped": {GET: PUBLIC},
     "diagnostics:unsolved": {GET: PUBLIC},
+    "diagnostics:code": {GET: PUBLIC, POST: PUBLIC},
+    "diagnostics:codes": {GET: PUBLIC, POST: PUBLIC},
+    "diagnostics:desk_codes": {GET: DESK},
+    "diagnostics:define_code": {GET: LEADS, POST: LEADS},
+    "diagnostics:own_code": {GET: LEADS, POST: LEADS},
+    # Gone after the first.
+    "diagnostics:drop_code": {POST: LEADS | {"administrator": HIDDEN}},
+    "diagnostics:dismiss_code": {POST: LEADS},
     "tickets:report": {GET: PUBLIC, POST: PUBLIC},
     "tickets:report_check": {GET: PUBLIC, POST: PUBLIC},
     "tickets:report_photo": {GET: rule(others=HIDDEN)},
@@ -193,6 +209,8 @@ class World:
     # An API token of the desk.
     token: str
     calendar: str
+    own_code: str
+    unknown_code: str
     notice: UUID
     stuck: UUID
 
@@ -227,6 +245,8 @@ def world(terminal: Terminal, field: Persona, desk: Persona) -> World:
         run=make_run(terminal, "network_down").ref,
         token=token.ref,
         calendar=Calendar.objects.create(provider=ticket.provider, name="全年").ref,
+        own_code=make_own_code(ticket.provider).ref,
+        unknown_code=make_unknown_code(ticket.provider).ref,
         notice=notice.key,
         stuck=stuck.key,
     )
@@ -235,7 +255,12 @@ def world(terminal: Terminal, field: Persona, desk: Persona) -> World:
 def arguments(name: str, world: World) -> dict[str, object]:
     """Path parts of a route, all pointing at objects of our provider."""
     app, _, short = name.partition(":")
-    if app == "diagnostics" and short != "find":
+    own_codes: dict[str, dict[str, object]] = {
+        "find": {}, "codes": {}, "desk_codes": {}, "define_code": {},
+        "own_code": {"ref": world.own_code}, "drop_code": {"ref": world.own_code},
+        "dismiss_code": {"ref": world.unknown_code},
+    }  # fmt: skip
+    if app == "diagnostics" and short not in own_codes:
         parts: dict[str, object] = {"code": world.terminal.sticker_code}
         if short in {"begin", "step"}:
             parts["symptom"] = "network_down"
@@ -247,6 +272,7 @@ def arguments(name: str, world: World) -> dict[str, object]:
         key = {"key": world.attachment.key} if short == "track_file" else {}
         return {"token": world.ticket.track_token, **key}
     special: dict[str, dict[str, object]] = {
+        **{f"diagnostics:{route}": parts for route, parts in own_codes.items()},
         "tickets:queue": {"view": "all"},
         "tickets:new_start": {"terminal_ref": world.terminal.ref},
         "tickets:new_step": {"run_ref": world.run},

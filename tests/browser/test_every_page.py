@@ -14,7 +14,14 @@ from playwright.sync_api import Page, ViewportSize
 from posdoctor.accounts.roles import Role
 from terminals.models import Terminal
 from tests.browser.conftest import DESK, PHONE
-from tests.builders import make_message, make_run, make_seat, make_terminal, make_ticket
+from tests.builders import (
+    make_message,
+    make_run,
+    make_seat,
+    make_terminal,
+    make_ticket,
+    make_unknown_code,
+)
 from tickets.models import Ticket
 
 pytestmark = pytest.mark.browser
@@ -145,6 +152,8 @@ def test_public_pages(open_browser, full_ticket, shop, language, viewport, dark)
         "/", "/find", "/help", "/privacy", f"/T/{code}", f"/t/{code}/more", f"/t/{code}/report",
         f"/t/{code}/check/network_down/1", f"/r/{full_ticket.track_token}", "/t/AAAAAAAA",
         "/nothing-here", "/account/sign-in/", "/account/reset/",
+        "/codes/", "/codes/?q=58", f"/t/{code}/code", f"/t/{code}/code?q=77",
+        f"/t/{code}/code?q=%E9%98%B2%E6%8B%86", f"/t/{code}/code?q=zzzz",
     ]  # fmt: skip
     walk(open_browser, urls, language, viewport, dark=dark, enter=begin)
 
@@ -152,6 +161,7 @@ def test_public_pages(open_browser, full_ticket, shop, language, viewport, dark)
 @pytest.mark.parametrize(("language", "viewport", "dark"), LOOKS)
 def test_desk_pages(open_browser, full_ticket, shop, sign_in, language, viewport, dark):
     person = make_seat(shop.provider, Role.FIELD).user
+    waiting = make_unknown_code(shop.provider)
     urls = [
         "/desk/", "/desk/q/all/", "/desk/q/unassigned/", f"/desk/t/{full_ticket.ref}/",
         f"/desk/t/{full_ticket.ref}/print", "/desk/new", f"/desk/new/{shop.ref}/",
@@ -162,7 +172,8 @@ def test_desk_pages(open_browser, full_ticket, shop, sign_in, language, viewport
         f"/desk/merchants/{full_ticket.merchant.ref}/", "/desk/me/", "/settings/users/",
         "/settings/users/new", f"/settings/users/{person.ref}/", "/settings/teams/", "/ui/",
         "/ops/", "/ops/deliveries/", "/desk/notices/", "/settings/sla/", "/settings/hours/",
-        "/settings/hours/new",
+        "/settings/hours/new", "/desk/codes/", "/desk/codes/?q=58", "/desk/codes/new",
+        f"/desk/codes/new?for={waiting.ref}",
     ]  # fmt: skip
     walk(
         open_browser,
