@@ -221,14 +221,18 @@ def _waiting(
 
     Such a question costs its minutes only where it is needed: what it finds out is no cause.
     """
-    waits = chosen.step.after if isinstance(chosen, Ask) and isinstance(chosen.step, Fix) else ()
-    steps = {step.id: step for step in _open(flow, attributes, done, actor)} if waits else {}
-    first = next((steps[name] for name in waits if name in steps), None)
-    return (
-        chosen
-        if first is None or not isinstance(chosen, Ask)
-        else dataclasses.replace(chosen, step=first)
-    )
+    if not isinstance(chosen, Ask):
+        return chosen
+    first = _awaited(flow, attributes, done, actor, chosen.step)
+    return dataclasses.replace(chosen, step=first) if first else chosen
+
+
+def _awaited(
+    flow: Flow, attributes: Attributes, done: Mapping[str, Answer], actor: Actor, step: Step
+) -> Step | None:
+    waits = step.after if isinstance(step, Fix) else ()
+    steps = {other.id: other for other in _open(flow, attributes, done, actor)} if waits else {}
+    return next((steps[name] for name in waits if name in steps), None)
 
 
 def _answered(
@@ -348,18 +352,26 @@ def compile_flow(
     planner = Planner(problem_of(flow, attributes, actor))
     known = {answer.step_id for answer in given}
 
-    def rule(key: Key, _weights: Weights) -> str | None:
-        done = {
+    def done(key: Key) -> dict[str, Answer]:
+        return {
             name: Answer(name, label, given=name in known)
             for name, label in planner.labels(key)
             if label
         }
-        belief = posterior(flow, attributes, done.values())
-        ruled = _ruled(flow, attributes, done, belief, actor)
+
+    def rule(key: Key, _weights: Weights) -> str | None:
+        answers = done(key)
+        belief = posterior(flow, attributes, answers.values())
+        ruled = _ruled(flow, attributes, answers, belief, actor)
         return "" if isinstance(ruled, Outcome) else ruled.id if ruled else None
 
+    def before(key: Key, step_id: str) -> str | None:
+        step = flow.step(step_id)
+        waits = _awaited(flow, attributes, done(key), actor, step) if step else None
+        return waits.id if waits else None
+
     evidence_given = [(answer.step_id, answer.answer_id) for answer in given]
-    return planner.compile(evidence_given, rule=rule)
+    return planner.compile(evidence_given, rule=rule, before=before, least=CONTRADICTION)
 
 
 def table_of(flow: Flow, attributes: Attributes, tree: Tree, *, actor: Actor = "merchant") -> Table:

@@ -6,9 +6,13 @@ its own. What is asked depends only on what was seen, so counting only steps tha
 fair given the cause; a step that was not done is missing, never negative.
 """
 
+import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+from diagnostics.flow import Check, Fix, Flow, Step
 
 # How many cases the authored numbers are worth: causes, answers, cures (docs/diagnosis.md).
 CAUSE_WEIGHT, ANSWER_WEIGHT, CURE_WEIGHT = 30.0, 20.0, 10.0
@@ -40,6 +44,83 @@ class Rates:
     checks: Mapping[str, CheckRates]
     cures: Mapping[str, tuple[float, ...]]
     locked: frozenset[str] = frozenset()
+
+
+def rates_of(flow: Flow) -> Rates:
+    """A flow's own numbers."""
+    total = math.fsum(fault.weight for fault in flow.faults)
+    names = [fault.id for fault in flow.faults]
+    return Rates(
+        faults=tuple(names),
+        prior=tuple(fault.weight / total for fault in flow.faults),
+        checks={
+            step.id: CheckRates(
+                tuple(option.id for option in step.telling),
+                tuple(zip(*(step.row(name) for name in names), strict=True)),
+            )
+            for step in flow.steps
+            if isinstance(step, Check)
+        },
+        cures={
+            step.id: tuple(step.cures.get(name, 0.0) for name in names)
+            for step in flow.steps
+            if isinstance(step, Fix)
+        },
+        locked=frozenset(fault.id for fault in flow.faults if fault.locked),
+    )
+
+
+def stored(rates: Rates, by_model: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    """The numbers as JSON data, named, so that they outlive a change of the order."""
+    faults = rates.faults
+    return {
+        "causes": dict(zip(faults, rates.prior, strict=True)),
+        "by_model": {
+            model: dict(zip(faults, prior, strict=True)) for model, prior in by_model.items()
+        },
+        "answers": {
+            step: {
+                answer: dict(zip(faults, row, strict=True))
+                for answer, row in zip(check.answers, check.rows, strict=True)
+            }
+            for step, check in rates.checks.items()
+        },
+        "cures": {step: dict(zip(faults, row, strict=True)) for step, row in rates.cures.items()},
+    }
+
+
+def with_rates(flow: Flow, numbers: Mapping[str, Any], *, model: str = "") -> Flow:
+    """The flow with `stored` numbers in place of its own; `model`: the terminal's.
+
+    What the numbers do not speak of keeps the flow's own.
+    """
+    causes = numbers["by_model"].get(model) or numbers["causes"]
+    return dataclasses.replace(
+        flow,
+        faults=tuple(
+            dataclasses.replace(fault, weight=causes.get(fault.id, fault.weight))
+            for fault in flow.faults
+        ),
+        steps=tuple(_with_rates(flow, step, numbers) for step in flow.steps),
+    )
+
+
+def _with_rates(flow: Flow, step: Step, numbers: Mapping[str, Any]) -> Step:
+    if isinstance(step, Fix):
+        cures = numbers["cures"].get(step.id, {})
+        return dataclasses.replace(
+            step, cures={fault: cures.get(fault, cure) for fault, cure in step.cures.items()}
+        )
+    answers = numbers["answers"].get(step.id)
+    if answers is None:
+        return step
+    rows = {}
+    for fault in flow.faults:
+        own = dict(zip((option.id for option in step.telling), step.row(fault.id), strict=True))
+        rows[fault.id] = tuple(
+            answers.get(name, {}).get(fault.id, chance) for name, chance in own.items()
+        )
+    return dataclasses.replace(step, given=rows)
 
 
 @dataclass(frozen=True, slots=True)

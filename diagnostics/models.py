@@ -6,14 +6,19 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import get_language, gettext, pgettext_lazy
 
+from diagnostics import learning
 from diagnostics.codes import OWN, CodeEntry, bundled
 from diagnostics.engine import Answer, Finding, evidence
 from diagnostics.flow import Flow, Text, parse
 from diagnostics.querysets import (
+    CompiledTreeQuerySet,
     DiagnosisRunQuerySet,
+    DiagnosisStepQuerySet,
     FlowDraftQuerySet,
     FlowVersionQuerySet,
+    LogAnalysisQuerySet,
     OwnCodeQuerySet,
+    ParamSnapshotQuerySet,
     UnknownCodeQuerySet,
 )
 from posdoctor.accounts.models import Provider
@@ -86,6 +91,93 @@ class FlowVersion(models.Model):
 _FLOWS: dict[str, Flow] = {}
 
 
+class ParamSnapshot(models.Model):
+    """Numbers that were learned for one flow from one provider's closed cases; immutable.
+
+    The texts, steps and rules stay the version's own. A run keeps its snapshot to the end.
+    """
+
+    class State(models.TextChoices):
+        PUBLISHED = "published", pgettext_lazy("snapshot", "In use or used")
+        HELD = "held", pgettext_lazy("snapshot", "Held for approval")
+        REJECTED = "rejected", pgettext_lazy("snapshot", "Rejected")
+
+    provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="snapshots")
+    flow_version = models.ForeignKey(
+        FlowVersion, on_delete=models.PROTECT, related_name="snapshots"
+    )
+    number = models.PositiveIntegerField()
+    # As `learning.stored` writes them: causes, causes by terminal model, answers, cures.
+    rates = models.JSONField()
+    # How many cases, faded by age, and since when they were counted.
+    cases = models.FloatField()
+    made_at = models.DateTimeField()
+    state = models.CharField(max_length=10, choices=State.choices)
+    is_current = models.BooleanField(default=False)
+    # What the gate found: differences, log-loss, expected minutes; and why it was held.
+    report = models.JSONField(default=dict)
+    # Empty where the gate let it through.
+    decided_by_id = models.BigIntegerField(null=True)
+    decided_by_name = FreeCharField(max_length=80, blank=True)
+    decided_at = models.DateTimeField(null=True)
+
+    objects = ParamSnapshotQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider", "flow_version", "number"], name="diagnostics_snapshot_number"
+            ),
+            models.UniqueConstraint(
+                fields=["provider", "flow_version"],
+                condition=models.Q(is_current=True),
+                name="diagnostics_snapshot_current",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.flow_version_id} n{self.number}"
+
+
+class CompiledTree(models.Model):
+    """The whole policy of one flow for one class of terminals, as a look-up; made in a worker.
+
+    Wanted by the first run of its class, and until it is made steps are worked out live.
+    """
+
+    # Digest of the flow's content, its snapshot and what `engine.class_of` says.
+    key = models.CharField(max_length=64, unique=True)
+    flow_version = models.ForeignKey(FlowVersion, on_delete=models.CASCADE, related_name="trees")
+    snapshot = models.ForeignKey(
+        ParamSnapshot, on_delete=models.CASCADE, related_name="trees", null=True
+    )
+    # What it is compiled from: attributes of a run, and answers known beforehand.
+    attributes = models.JSONField()
+    given = models.JSONField(default=list)
+    # `engine.Table.steps` once it is made.
+    table = models.JSONField(default=dict)
+    minutes = models.FloatField(null=True)
+    call_share = models.FloatField(null=True)
+    wanted_at = models.DateTimeField()
+    # A worker that died leaves its lease behind; another takes over when it is out.
+    leased_until = models.DateTimeField(null=True)
+    made_at = models.DateTimeField(null=True)
+
+    objects = CompiledTreeQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["wanted_at"],
+                condition=models.Q(made_at=None),
+                name="diagnostics_tree_wanted",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.key[:12]
+
+
 class DiagnosisRun(models.Model):
     """One walk through a flow, or the empty walk of a report filed without one."""
 
@@ -96,6 +188,10 @@ class DiagnosisRun(models.Model):
         STOP_USE = "stop_use", pgettext_lazy("run", "Stopped for safety")
         DIRECT = "direct", pgettext_lazy("run", "Reported directly")
 
+    class Order(models.TextChoices):
+        EXPECTED = "expected", pgettext_lazy("run", "By expected minutes")
+        AUTHORED = "authored", pgettext_lazy("run", "As written")
+
     provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="runs")
     ref = models.CharField(max_length=12, default=run_ref)
     terminal = models.ForeignKey(Terminal, on_delete=models.PROTECT, related_name="runs")
@@ -105,6 +201,16 @@ class DiagnosisRun(models.Model):
     )
     # What was known of the terminal at the start; a later change must not alter a replay.
     attributes = models.JSONField(default=dict)
+    # [[step id, answer id, whence]]: known beforehand, so that nobody is asked.
+    given = models.JSONField(default=list)
+    # One run in ten keeps the authored order, so that what the choice gains can be shown.
+    order = models.CharField(max_length=10, choices=Order.choices, default=Order.EXPECTED)
+    # Learned numbers; null: the version's own.
+    snapshot = models.ForeignKey(
+        ParamSnapshot, on_delete=models.PROTECT, related_name="runs", null=True
+    )
+    # Of the compiled tree; empty where steps are worked out.
+    tree_key = models.CharField(max_length=64, blank=True)
     # Digest of the signed cookie's value; empty for walks that the desk leads by phone.
     browser_key = models.CharField(max_length=64, blank=True)
     user_id = models.BigIntegerField(null=True)
@@ -159,7 +265,20 @@ class DiagnosisRun(models.Model):
         """What was asked and answered, in order, as texts of the flow."""
         if self.flow_version is None:
             return []
-        return evidence(self.flow_version.flow, self.answers())
+        return evidence(self.flow_version.flow, [*self.known(), *self.answers()])
+
+    def known(self) -> list[Answer]:
+        """What was known beforehand, as answers that nobody had to give."""
+        return [Answer(step, answer, given=True) for step, answer, _whence in self.given]
+
+    @property
+    def numbers(self) -> Flow:
+        """The flow with the numbers of this run: learned ones where it has a snapshot."""
+        assert self.flow_version is not None
+        if self.snapshot is None:
+            return self.flow_version.flow
+        model = str(self.attributes.get("model", ""))
+        return learning.with_rates(self.flow_version.flow, self.snapshot.rates, model=model)
 
     def answers(self) -> list[Answer]:
         """The answers in the order of the walk."""
@@ -178,6 +297,8 @@ class DiagnosisStep(models.Model):
     step_id = models.CharField(max_length=60)
     answer_id = models.CharField(max_length=60)
     answered_at = models.DateTimeField()
+
+    objects = DiagnosisStepQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -405,3 +526,45 @@ class UnknownCode(models.Model):
 def reader_language() -> str:
     """`zh` or `en`: the key of the two-language texts in flow documents."""
     return "zh" if (get_language() or "zh").startswith("zh") else "en"
+
+
+def log_analysis_ref() -> str:
+    """A fresh `L-` reference."""
+    return new_ref("L", 8)
+
+
+class LogAnalysis(models.Model):
+    """What a log, a slip or a diagnosis said; the log itself is not kept."""
+
+    class Source(models.TextChoices):
+        PASTE = "paste", pgettext_lazy("log", "Pasted")
+        UPLOAD = "upload", pgettext_lazy("log", "Uploaded")
+        API = "api", pgettext_lazy("log", "By the API")
+
+    provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="log_analyses")
+    ref = models.CharField(max_length=12, default=log_analysis_ref)
+    # Null: of no terminal that is known here.
+    terminal = models.ForeignKey(
+        Terminal, on_delete=models.PROTECT, related_name="log_analyses", null=True
+    )
+    source = models.CharField(max_length=8, choices=Source.choices)
+    # `log_reader.Findings.to_dict()`.
+    findings = FreeJSONField()
+    made_at = models.DateTimeField()
+    made_by_id = models.BigIntegerField(null=True)
+    made_by_name = FreeCharField(max_length=80, blank=True)
+
+    objects = LogAnalysisQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["ref"], name="diagnostics_log_analysis_ref"),
+        ]
+        indexes = [
+            # Read by the log page of a terminal and of a provider: the newest first.
+            models.Index(fields=["terminal", "-made_at"], name="diagnostics_log_of_terminal"),
+            models.Index(fields=["provider", "-made_at"], name="diagnostics_log_of_provider"),
+        ]
+
+    def __str__(self) -> str:
+        return self.ref

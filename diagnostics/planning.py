@@ -7,6 +7,7 @@ fix with the greatest chance per minute, handing over at the best point of that 
 not information gain, and what each depth costs, stands in docs/diagnosis.md.
 """
 
+import dataclasses
 import heapq
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -130,6 +131,8 @@ class Tree:
 
 # What comes before the choice in a state: a step that must be done, handing over (""), or None.
 Rule: TypeAlias = Callable[[Key, Weights], str | None]
+# The step that comes right before the chosen one in a state, or None.
+Before: TypeAlias = Callable[[Key, str], str | None]
 
 
 class OutcomeError(KeyError):
@@ -464,18 +467,21 @@ class Planner:
         evidence: Iterable[tuple[str, str]] = (),
         *,
         rule: Rule | None = None,
+        before: Before | None = None,
         depth: int | None = None,
         budget: int = COMPILED_BUDGET,
         most_states: int = MOST_STATES,
+        least: float = 0.0,
     ) -> Tree:
-        """The whole policy from what is known at the start. What cannot happen is not in it.
+        """The whole policy from what is known at the start.
 
-        `rule` comes before the choice. When the tree has `most_states`, the rest is decided by
-        the greedy look alone, and is still right, only less good.
+        `rule` comes before the choice; `before` names the step that the chosen one waits for.
+        States that are not likelier than `least` are not in the tree. When it has `most_states`,
+        the rest is decided by the greedy look alone, and is still right, only less good.
         """
         key, weights = self.state(evidence)
         growth = _Growth(rule, depth or affordable_depth(len(self.problem.moves)), budget)
-        growth.most_states = most_states
+        growth.before, growth.most_states, growth.least = before, most_states, least
         growth.tree.start = key
         self._grow(growth, weights, key)
         return growth.tree
@@ -497,7 +503,7 @@ class Planner:
                 share = math.fsum(child)
                 if share <= 0:
                     continue
-                if ends:
+                if ends or share <= growth.least:
                     cost += self.cost_out(child)
                     calls += share
                     continue
@@ -515,7 +521,9 @@ class Planner:
             return Decision(ruled or None, self._exit_of(weights).id, 0.0, 0.0)
         is_full = len(growth.tree.decisions) >= growth.most_states
         depth = 1 if is_full else growth.depth
-        return self.choose(weights, key, depth=depth, budget=growth.budget)
+        chosen = self.choose(weights, key, depth=depth, budget=growth.budget)
+        waits = growth.before(key, chosen.step_id) if growth.before and chosen.step_id else None
+        return dataclasses.replace(chosen, step_id=waits) if waits else chosen
 
 
 @dataclass(slots=True)
@@ -525,7 +533,9 @@ class _Growth:
     rule: Rule | None
     depth: int
     budget: int
+    before: Before | None = None
     most_states: int = 0
+    least: float = 0.0
     tree: Tree = field(default_factory=Tree)
 
 

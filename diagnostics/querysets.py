@@ -14,7 +14,18 @@ from posdoctor.accounts.policies import Permission, may
 from posdoctor.accounts.roles import Role
 
 if TYPE_CHECKING:
-    from diagnostics.models import DiagnosisRun, FlowDraft, FlowVersion, OwnCode, UnknownCode
+    from diagnostics.models import (
+        CompiledTree,
+        DiagnosisRun,
+        DiagnosisStep,
+        FlowDraft,
+        FlowVersion,
+        LogAnalysis,
+        OwnCode,
+        ParamSnapshot,
+        UnknownCode,
+    )
+    from terminals.models import Terminal
 
 
 class FlowVersionQuerySet(models.QuerySet["FlowVersion"]):
@@ -67,6 +78,33 @@ class FlowDraftQuerySet(models.QuerySet["FlowDraft"]):
         return self.filter(provider_id=actor.provider_id)
 
 
+class ParamSnapshotQuerySet(models.QuerySet["ParamSnapshot"]):
+    """Learned numbers."""
+
+    def visible_to(self, actor: Actor) -> Self:
+        """The own provider's, for its authors. Unknown: none."""
+        if actor.is_system and actor.provider_id is None:
+            return self
+        if actor.provider_id is None or not may(actor, Permission.FLOW_EDIT):
+            return self.none()
+        return self.filter(provider_id=actor.provider_id)
+
+    def in_use(self, provider_id: int, flow_version: "FlowVersion") -> "ParamSnapshot | None":
+        """What this provider's new runs of the version go by; None: the version's own numbers."""
+        return self.filter(
+            provider_id=provider_id, flow_version=flow_version, is_current=True
+        ).first()
+
+
+class CompiledTreeQuerySet(models.QuerySet["CompiledTree"]):
+    """Trees that are made or wanted."""
+
+    def claimable(self, now: datetime) -> Self:
+        """Wanted and in nobody's hands; the longest wanted first."""
+        free = Q(leased_until=None) | Q(leased_until__lt=now)
+        return self.filter(free, made_at=None).order_by("wanted_at", "pk")
+
+
 class DiagnosisRunQuerySet(MerchantRows["DiagnosisRun"]):
     """Walks through flows."""
 
@@ -109,7 +147,11 @@ class DiagnosisRunQuerySet(MerchantRows["DiagnosisRun"]):
         """With what a step page shows; the flow's document only where it is not parsed yet."""
         return (
             self.select_related(
-                "flow_version", "terminal__model", "terminal__store", "terminal__provider"
+                "flow_version",
+                "snapshot",
+                "terminal__model",
+                "terminal__store",
+                "terminal__provider",
             )
             .prefetch_related("steps")
             .defer("flow_version__document")
@@ -117,7 +159,20 @@ class DiagnosisRunQuerySet(MerchantRows["DiagnosisRun"]):
 
     def lock(self, pk: int) -> "DiagnosisRun":
         """The row, locked until the transaction ends. Raises DoesNotExist."""
-        return self.select_for_update(of=("self",)).select_related("flow_version").get(pk=pk)
+        return (
+            self.select_for_update(of=("self",))
+            .select_related("flow_version", "snapshot")
+            .get(pk=pk)
+        )
+
+
+class DiagnosisStepQuerySet(models.QuerySet["DiagnosisStep"]):
+    """Answered steps of walks."""
+
+    def answered_lately(self, terminal: "Terminal", *, since: datetime) -> list[tuple[str, str]]:
+        """(Step, answer) on this terminal since then, whoever walked; the newest last."""
+        steps = self.filter(run__terminal=terminal, answered_at__gte=since)
+        return list(steps.order_by("answered_at", "pk").values_list("step_id", "answer_id"))
 
 
 class OwnCodeQuerySet(models.QuerySet["OwnCode"]):
@@ -155,3 +210,23 @@ class UnknownCodeQuerySet(models.QuerySet["UnknownCode"]):
         """Those to be defined, the most frequent first."""
         rows = self.filter(state="open").select_related("model")
         return rows.order_by("-times", "-last_seen_at", "pk")
+
+
+class LogAnalysisQuerySet(models.QuerySet["LogAnalysis"]):
+    """What logs said."""
+
+    def visible_to(self, actor: Actor) -> Self:
+        """The own provider's, for its desk. Unknown: none."""
+        if actor.is_staff:
+            return self.filter(provider_id=actor.provider_id)
+        if actor.is_system:
+            return self.filter(provider_id=actor.provider_id) if actor.provider_id else self
+        return self.none()
+
+    def with_page_columns(self) -> Self:
+        """With the terminal, its model and shop."""
+        return self.select_related("terminal__model", "terminal__store__merchant")
+
+    def newest(self) -> Self:
+        """The newest first."""
+        return self.order_by("-made_at", "-pk")

@@ -74,6 +74,13 @@ app.conf.beat_schedule = {
     # Mails are sent when they are queued; this sends what was queued while Redis was down and
     # repeats what failed. Without it those mails stay.
     "core.send_mail": {"task": "core.send_mail", "schedule": 20, "options": {"expires": 20}},
+    # Compiles flows for classes of terminals; the first run of a class wakes it. Without it steps
+    # are worked out live.
+    "diagnostics.compile_trees": {
+        "task": "diagnostics.compile_trees",
+        "schedule": 60,
+        "options": {"expires": 60},
+    },
     # Drops reports that were begun and never sent. Without it phones and photos pile up.
     "tickets.purge_drafts": {
         "task": "tickets.purge_drafts",

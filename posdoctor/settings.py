@@ -186,6 +186,12 @@ TICKER_SWEEPS = [
 # The same beside the ticks, each in a thread of its own: a slow mail server delays no clock.
 TICKER_THREADS = ["posdoctor.notifications.actions.drain_overdue"]
 
+# --- Diagnosis -----------------------------------------------------------------------
+# What other apps know of a terminal when a run begins, called with the terminal and `now`.
+DIAGNOSIS_FACTS = ["tickets.facts.facts_of"]
+# Share of the runs that keep the authored order, to measure the choice against.
+DIAGNOSIS_HELD_BACK = 0.1
+
 # --- People --------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]

@@ -3,6 +3,7 @@
 from diagnostics.actions.publishing import publish
 from diagnostics.actions.runs import (
     REUSE_WITHIN,
+    Facts,
     UnknownAnswerError,
     answer,
     attributes_of,
@@ -12,6 +13,7 @@ from diagnostics.actions.runs import (
 
 __all__ = [
     "REUSE_WITHIN",
+    "Facts",
     "UnknownAnswerError",
     "answer",
     "attributes_of",

@@ -1,13 +1,21 @@
 """Deeds on runs: start a walk, answer a step, take an answer back."""
 
-from collections.abc import Sequence
+import logging
+import secrets
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol, TypedDict
 
+from django.conf import settings
 from django.db import transaction
+from django.utils.module_loading import import_string
 
-from diagnostics.engine import Answer, Ask, Attributes, Outcome, next_step
-from diagnostics.models import DiagnosisRun, DiagnosisStep, FlowVersion
+from diagnostics import codes
+from diagnostics.actions import trees
+from diagnostics.engine import Answer, Ask, Attributes, Outcome, known_answers, next_step
+from diagnostics.flow import Check, Step
+from diagnostics.models import DiagnosisRun, DiagnosisStep, FlowVersion, ParamSnapshot
 from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.policies import Permission, require
 from posdoctor.core.errors import DomainError
@@ -17,6 +25,10 @@ from terminals.models import Terminal
 
 # A second tap on the same button, or a return to a page left open, goes on with the same run.
 REUSE_WITHIN = timedelta(hours=24)
+# What was seen on this machine so long ago is still so.
+FRESH_FOR = timedelta(minutes=10)
+
+logger = logging.getLogger(__name__)
 
 
 class UnknownAnswerError(DomainError):
@@ -35,8 +47,12 @@ def start(
     now: datetime,
     browser_key: str = "",
     screen_text: str = "",
+    known: Collection[str] = (),
 ) -> DiagnosisRun:
     """Begins a walk of `symptom`'s current flow; None = report directly, nothing is checked.
+
+    `screen_text`: what the screen says, as typed; its codes and words count as answers.
+    `known`: checks that something else found positive, such as a log.
 
     The caller found `terminal` through the sticker or `visible_to`: that is the proof of
     access. Locks the terminal, so that two taps in one browser give one run: a run of this
@@ -52,16 +68,23 @@ def start(
     )
     if untouched:
         if screen_text and untouched.screen_text != screen_text:
-            untouched.screen_text = screen_text
-            untouched.save(update_fields=["screen_text"])
+            begun = _Start.of(terminal, version, screen_text, now, checks=known)
+            untouched.screen_text, untouched.given = screen_text, begun.given
+            untouched.tree_key = begun.tree_key
+            untouched.save(update_fields=["screen_text", "given", "tree_key"])
         return untouched
     state = DiagnosisRun.State.RUNNING if version else DiagnosisRun.State.DIRECT
+    start_of = _Start.of(terminal, version, screen_text, now, checks=known)
     return create_with_ref(
         lambda: DiagnosisRun(
             provider_id=terminal.provider_id,
             terminal=terminal,
             flow_version=version,
-            attributes=attributes_of(terminal),
+            attributes=start_of.attributes,
+            given=start_of.given,
+            order=_order() if version else DiagnosisRun.Order.EXPECTED,
+            snapshot=start_of.snapshot,
+            tree_key=start_of.tree_key,
             browser_key=browser_key,
             user_id=actor.user_id,
             via=actor.via,
@@ -115,9 +138,17 @@ def answer(
 
 def step_after(run: DiagnosisRun, answers: Sequence[Answer]) -> Ask | Outcome:
     """What the engine does after these answers of this run. Reads only."""
-    assert run.flow_version is not None
-    attributes = Attributes.from_dict(run.attributes)
-    return next_step(run.flow_version.flow, attributes, answers, actor="merchant")
+    found = next_step(
+        run.numbers,
+        Attributes.from_dict(run.attributes),
+        [*run.known(), *answers],
+        actor="merchant",
+        order="authored" if run.order == DiagnosisRun.Order.AUTHORED else "expected",
+        table=trees.table_of(run.tree_key),
+    )
+    if found.is_degraded:
+        logger.warning("run %s: the answers contradict each other, as written from here", run.ref)
+    return found
 
 
 def attributes_of(terminal: Terminal) -> dict[str, Any]:
@@ -128,6 +159,90 @@ def attributes_of(terminal: Terminal) -> dict[str, Any]:
         "features": terminal.model.features,
         "verified": terminal.model.verified,
     }
+
+
+class Facts(TypedDict, total=False):
+    """What other apps know of a terminal when a run begins (`DIAGNOSIS_FACTS`).
+
+    `repeated`: causes of its last month's tickets. `incident`: an outage is open around it.
+    `opens_in`: minutes until the desk opens.
+    """
+
+    repeated: list[str]
+    incident: bool
+    opens_in: float
+
+
+class FactsOf(Protocol):
+    """A function that `DIAGNOSIS_FACTS` names."""
+
+    def __call__(self, terminal: Terminal, *, now: datetime) -> Facts:
+        """The facts that this app knows."""
+
+
+@dataclass(frozen=True)
+class _Start:
+    """Everything that a new run goes by."""
+
+    attributes: dict[str, Any]
+    given: list[list[str]]
+    snapshot: ParamSnapshot | None
+    tree_key: str
+
+    @classmethod
+    def of(
+        cls,
+        terminal: Terminal,
+        version: FlowVersion | None,
+        screen_text: str,
+        now: datetime,
+        *,
+        checks: Collection[str],
+    ) -> "_Start":
+        attributes = attributes_of(terminal)
+        if version is None:
+            return cls(attributes, [], None, "")
+        for path in settings.DIAGNOSIS_FACTS:
+            facts_of: FactsOf = import_string(path)
+            attributes |= facts_of(terminal, now=now)
+        given = _given(terminal, version, screen_text, now, checks)
+        snapshot = ParamSnapshot.objects.in_use(terminal.provider_id, version)
+        flow = trees.numbers_of(version, snapshot, attributes)
+        known = [Answer(step, answer, given=True) for step, answer, _whence in given]
+        key = trees.want(version, snapshot, flow, attributes, known, now=now)
+        return cls(attributes, given, snapshot, key)
+
+
+def _given(
+    terminal: Terminal,
+    version: FlowVersion,
+    screen_text: str,
+    now: datetime,
+    checks: Collection[str],
+) -> list[list[str]]:
+    """Answers that nobody has to give: read on the screen, in a log, or given a moment ago."""
+    flow = version.flow
+    found: dict[str, list[str]] = {}
+    for step, answer in DiagnosisStep.objects.answered_lately(terminal, since=now - FRESH_FOR):
+        if _may_carry_over(flow.step(step), answer):
+            found[step] = [step, answer, "recent"]
+    for whence, positive in (("log", checks), ("screen", codes.checks_in(screen_text))):
+        for known in known_answers(flow, positive):
+            found[known.step_id] = [known.step_id, known.answer_id, whence]
+    return [found[step.id] for step in flow.steps if step.id in found]
+
+
+def _may_carry_over(step: Step | None, answer: str) -> bool:
+    """What is dangerous is looked at anew, and what was tried may help now."""
+    if not isinstance(step, Check) or step.safety:
+        return False
+    return any(option.id == answer and not option.stop for option in step.telling)
+
+
+def _order() -> DiagnosisRun.Order:
+    """By chance: who walks, when and where must have no part in it."""
+    held_back = secrets.randbelow(10_000) < settings.DIAGNOSIS_HELD_BACK * 10_000
+    return DiagnosisRun.Order.AUTHORED if held_back else DiagnosisRun.Order.EXPECTED
 
 
 def _settle(actor: Actor, run: DiagnosisRun, now: datetime) -> None:
@@ -144,6 +259,7 @@ def _settle(actor: Actor, run: DiagnosisRun, now: datetime) -> None:
             "reason": result.reason,
             "causes": [[cause, weight] for cause, weight in result.causes],
             "advice": result.advice,
+            "exit": result.exit,
         }
         run.finished_at = now
         if result.kind == "stop_use":

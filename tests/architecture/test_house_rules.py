@@ -68,8 +68,19 @@ MACHINE_COLUMNS = {
     "diagnostics.flowdraftrevision": {"change"},
     "diagnostics.owncode": {"ref", "key", "scheme", "check_id", "symptom"},
     "diagnostics.unknowncode": {"ref", "key", "scheme", "state"},
-    "diagnostics.diagnosisrun": {"ref", "browser_key", "via", "language", "state"},
+    "diagnostics.diagnosisrun": {
+        "ref",
+        "browser_key",
+        "via",
+        "language",
+        "state",
+        "order",
+        "tree_key",
+    },
+    "diagnostics.paramsnapshot": {"state"},
+    "diagnostics.compiledtree": {"key"},
     "diagnostics.diagnosisstep": {"step_id", "answer_id"},
+    "diagnostics.loganalysis": {"ref", "source"},
     "tickets.ticket": {
         "ref",
         "track_token",
@@ -136,6 +147,8 @@ def test_every_tenant_row_carries_its_provider(model: type[models.Model]):
         "accounts.provider",
         "accounts.user",
         "terminals.terminalmodel",
+        # Of numbers and classes of machines alone; a snapshot's are its provider's.
+        "diagnostics.compiledtree",
     }
     # These hang on exactly one parent that carries it.
     parts = {

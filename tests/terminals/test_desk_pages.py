@@ -194,7 +194,8 @@ def test_the_desk_stops_and_only_a_lead_releases(
 
 def stop_by_walk(terminal: Terminal, symptom: str, fault: str, language: str) -> Terminal:
     """Walks the symptom's flow as a machine with this fault answers, until it is stopped."""
-    run = make_run(terminal, symptom, attributes=attributes_of(terminal), language=language)
+    known = attributes_of(terminal)
+    run = make_run(terminal, symptom, attributes=known, language=language, order="authored")
     actor = reporter(provider_id=terminal.provider_id, run_id=run.pk)
     while isinstance(asked := step_after(run, run.answers()), Ask):
         step = asked.step
