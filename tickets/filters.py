@@ -17,7 +17,7 @@ from tickets.lifecycle import Priority, TicketStatus
 from tickets.models import Ticket
 from tickets.querysets import TicketQuerySet, Today
 
-PAGE_ROWS = 50
+PAGE_ROWS = 30
 # Nobody pages to here by hand; it bounds what an address can make the database skip.
 LAST_START = 10_000
 # A queue that one person walks with "next"; beyond it the ticket page shows no place.

@@ -192,11 +192,6 @@ class Ticket(models.Model):
         return str(MERCHANT_WORDS[TicketStatus(self.status)])
 
     @property
-    def recent_words(self) -> str:
-        """The last words, without the first line where that is the subject already."""
-        return self.last_words.removeprefix(self.title).strip()
-
-    @property
     def has_ended(self) -> bool:
         """Resolved, closed, cancelled or merged."""
         return self.status in ENDED

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from typing import TYPE_CHECKING, Self
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 from django.apps import apps as django_apps
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Coalesce, Least
@@ -16,8 +18,9 @@ from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.roles import Role
 from terminals.models import Terminal
 from tickets.lifecycle import CLOSE_AFTER_SILENCE, ENDED, WORKING, TicketStatus
+from tickets.sla import clock as rules
 from tickets.sla.models import Clock, ClockState, Promise
-from tickets.sla.shown import with_calendars
+from tickets.sla.shown import FACE_COLUMNS, with_calendars
 
 if TYPE_CHECKING:
     from tickets.models import Attachment, Message, Ticket, TicketEvent
@@ -26,9 +29,10 @@ if TYPE_CHECKING:
 # a subquery inside an OR cannot.
 _MATCH_LIMIT = 500
 
-# Headings of the inbox, in their order.
+# Headings of the inbox, in their order. The first four go by the due time; `in_groups` counts
+# their borders.
 GROUPS = ("over", "hour", "today", "later", "paused", "none", "resolved", "ended")
-_HOUR = timedelta(hours=1)
+_HOUR, _MOMENT = timedelta(hours=1), timedelta(microseconds=1)
 # Values of `due` in an address: up to when, beside the end of the day.
 _DUE_WITHIN = {"hour": _HOUR, "four_hours": timedelta(hours=4)}
 
@@ -46,6 +50,69 @@ class Today:
         here = ZoneInfo(zone)
         tomorrow = now.astimezone(here).date() + timedelta(days=1)
         return cls(now, datetime.combine(tomorrow, time(), here))
+
+
+class TicketRow(NamedTuple):
+    """What a list shows of a ticket. A page reads thirty: whole tickets with all that they
+    belong to take ten times as long to make.
+
+    `first_clock` and `restore_clock` are FACE_COLUMNS, all None where nothing is promised;
+    `place` is set after `in_groups`, the sizes after `with_sizes`.
+    """
+
+    pk: int
+    ref: str
+    title: str
+    status: str
+    priority: str
+    wait_for: str
+    attention_at: datetime | None
+    last_activity_at: datetime
+    opened_at: datetime
+    last_words: str
+    assignee_id: int | None
+    assignee_name: str | None
+    store_name: str
+    serial: str
+    vendor: str
+    vendor_zh: str
+    model_name: str
+    step_count: int
+    attachment_count: int
+    first_clock: tuple[Any, ...]
+    restore_clock: tuple[Any, ...]
+    place: int = 0
+    group_size: int = 0
+    list_size: int = 0
+
+    @property
+    def recent_words(self) -> str:
+        """The last words, without the first line where that is the subject already."""
+        return self.last_words.removeprefix(self.title).strip()
+
+    @property
+    def has_ended(self) -> bool:
+        """Resolved, closed, cancelled or merged."""
+        return self.status in ENDED
+
+    @property
+    def clocks(self) -> dict[rules.Promise, tuple[Any, ...]]:
+        """The clocks that there are."""
+        first, restore = rules.Promise.FIRST_RESPONSE, rules.Promise.RESTORE
+        both = {first: self.first_clock, restore: self.restore_clock}
+        return {promise: columns for promise, columns in both.items() if columns[0] is not None}
+
+
+# In the order of TicketRow, up to its clocks.
+_ROW_COLUMNS = (
+    "pk", "ref", "title", "status", "priority", "wait_for", "attention_at", "last_activity_at",
+    "opened_at", "last_words", "assignee_id", "assignee__name", "store__name", "terminal__serial",
+    "terminal__model__vendor", "terminal__model__vendor_zh", "terminal__model__name",
+    "step_count", "attachment_count",
+)  # fmt: skip
+_FIRST_CLOCK = tuple(f"first_clock__{name}" for name in FACE_COLUMNS)
+_LIST_COLUMNS = ("place", "group_size", "list_size")
+_RESTORE_CLOCK = tuple(f"restore_clock__{name}" for name in FACE_COLUMNS)
 
 
 def _rank() -> models.Case:
@@ -75,12 +142,21 @@ def _stopped_late(name: str) -> Q:
     )
 
 
+def _is_paused() -> Q:
+    return Q(first_clock__state=ClockState.PAUSED) | Q(restore_clock__state=ClockState.PAUSED)
+
+
+def _place(name: str) -> models.Value:
+    return models.Value(GROUPS.index(name))
+
+
 def _broken_clocks(now: datetime) -> models.QuerySet[Clock]:
     """Of the ticket outside: broken, or overdue and the tick has not noted it yet."""
     broken = Q(breached_at__isnull=False) | Q(state=ClockState.RUNNING, due_at__lt=now)
     return Clock.objects.filter(broken, ticket_id=models.OuterRef("pk"))
 
 
+@lru_cache
 def _count_of(model: str, column: str, of: str) -> Coalesce:
     """How many rows of `model` (its label) point at this one; worked out per row shown."""
     manager = django_apps.get_model(model)._default_manager  # noqa: SLF001 - Django's documented name
@@ -174,15 +250,31 @@ class TicketQuerySet(MerchantRows["Ticket"]):
 
     def with_list_columns(self) -> Self:
         """With everything that a row of a list shows: no query per row."""
-        # Subqueries, not joins: a join would group the whole set before LIMIT takes fifty rows.
         return (
-            self.select_related("store", "terminal__model", "assignee")
-            .with_clocks()
-            .annotate(
-                attachment_count=_count_of("tickets.Attachment", "ticket_id", "pk"),
-                step_count=_count_of("diagnostics.DiagnosisStep", "run_id", "run_id"),
-            )
+            self.select_related("store", "terminal__model", "assignee").with_clocks().with_counts()
         )
+
+    def with_counts(self) -> Self:
+        """Annotates how many files hang on a ticket and how many steps its walk had."""
+        # Subqueries, not joins: a join would group the whole set before LIMIT takes fifty rows.
+        return self.annotate(
+            attachment_count=_count_of("tickets.Attachment", "ticket_id", "pk"),
+            step_count=_count_of("diagnostics.DiagnosisStep", "run_id", "run_id"),
+        )
+
+    def rows(self, start: int, stop: int) -> list[TicketRow]:
+        """This part of an ordered set, as a list shows it: one query."""
+        own = [name for name in _LIST_COLUMNS if name in self.query.annotations]
+        found = self.with_next_due().with_counts()
+        columns = (*_ROW_COLUMNS, *_FIRST_CLOCK, *_RESTORE_CLOCK, *own)
+        first, restore = len(_ROW_COLUMNS), len(_ROW_COLUMNS) + len(FACE_COLUMNS)
+        rest, absent = restore + len(FACE_COLUMNS), (0,) * (len(_LIST_COLUMNS) - len(own))
+        return [
+            TicketRow._make(
+                (*row[:first], row[first:restore], row[restore:rest], *row[rest:], *absent)
+            )
+            for row in found.values_list(*columns)[start:stop]
+        ]
 
     def with_clocks(self) -> Self:
         """With the clocks and their calendars, as their faces need them."""
@@ -243,27 +335,34 @@ class TicketQuerySet(MerchantRows["Ticket"]):
 
     def in_groups(self, today: Today) -> Self:
         """Annotates `place`: the number in GROUPS of the heading that a ticket stands under."""
-        paused = Q(first_clock__state=ClockState.PAUSED) | Q(restore_clock__state=ClockState.PAUSED)
-        where = {
-            "resolved": Q(status=TicketStatus.RESOLVED),
-            "ended": ~Q(status__in=WORKING),
-            "over": Q(next_due_at__lt=today.now),
-            "hour": Q(next_due_at__lte=today.now + _HOUR),
-            "today": Q(next_due_at__lt=today.ends_at),
-            "later": Q(next_due_at__isnull=False),
-            "paused": paused,
-        }
-        whens = [
-            models.When(test, then=models.Value(GROUPS.index(name))) for name, test in where.items()
-        ]
-        rest = models.Value(GROUPS.index("none"))
-        place = models.Case(*whens, default=rest, output_field=models.IntegerField())
-        return self.with_next_due().annotate(place=place)
+        soon = today.now + _HOUR + _MOMENT
+        borders = [today.now, soon, max(soon, today.ends_at)]
+        # The due time is worked out once in it, not once for each heading.
+        by_time = models.Func(
+            models.F("next_due_at"),
+            models.Value(borders, output_field=ArrayField(models.DateTimeField())),
+            function="width_bucket",
+            output_field=models.IntegerField(),
+        )
+        return self.with_next_due().annotate(
+            place=models.Case(
+                models.When(status=TicketStatus.RESOLVED, then=_place("resolved")),
+                models.When(~Q(status__in=WORKING), then=_place("ended")),
+                models.When(next_due_at__isnull=False, then=by_time),
+                models.When(_is_paused(), then=_place("paused")),
+                default=_place("none"),
+                output_field=models.IntegerField(),
+            )
+        )
 
-    def count_by_group(self) -> dict[str, int]:
-        """How many stand under each heading; empty ones are left out. Call after `in_groups`."""
-        rows = self.order_by().values("place")  # type: ignore[misc] # an annotation
-        return {GROUPS[row["place"]]: row["n"] for row in rows.annotate(n=models.Count("pk"))}
+    def with_sizes(self) -> Self:
+        """Annotates how many stand under the same heading (`group_size`) and in the whole list
+        (`list_size`), whatever part of it is read then. Call after `in_groups`.
+        """
+        return self.annotate(
+            group_size=models.Window(models.Count("pk"), partition_by=[models.F("place")]),
+            list_size=models.Window(models.Count("pk")),
+        )
 
     def group_order(self) -> Self:
         """Group by group, each by due time, priority and age. Call after `in_groups`."""

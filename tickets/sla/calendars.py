@@ -14,7 +14,12 @@ _KEPT = 512
 
 def compiled(calendar: Calendar, now: datetime) -> CompiledCalendar:
     """The calendar in the version that `calendar` bears, around the year of `now`."""
-    return _compiled(calendar.pk, calendar.version, now.year)
+    return compiled_version(calendar.pk, calendar.version, now)
+
+
+def compiled_version(calendar_id: int, version: int, now: datetime) -> CompiledCalendar:
+    """The same, where a list read only which calendar it is, and its version."""
+    return _compiled(calendar_id, version, now.year)
 
 
 @lru_cache(maxsize=_KEPT)

@@ -1,6 +1,5 @@
 """The inbox: queues of tickets, and the panels of tickets that other pages fetch."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,20 +32,22 @@ from tickets.filters import (
 )
 from tickets.lifecycle import Priority, TicketStatus
 from tickets.models import Ticket
-from tickets.querysets import GROUPS
+from tickets.querysets import GROUPS, TicketRow
+from tickets.sla.badge import Badge
 from tickets.views.desk import (
+    Row,
     Sight,
     actor_of,
     desk_page,
     face_version,
+    faces_of,
     is_fragment,
     is_unchanged,
+    rows_of,
     sight_of,
     staff_page,
     version_of,
-    with_badges,
 )
-from tickets.views.ticket_page import preview_of
 
 PANEL_ROWS = 10
 _AREAS = 200
@@ -67,11 +68,50 @@ class Group:
     """Rows under one heading; `count` counts the whole group, not only this page's part."""
 
     name: str
-    title: str | Promise
-    icon: str
-    tone: str
     count: int
-    rows: list[Ticket]
+    rows: list[Row]
+
+    @property
+    def title(self) -> str | Promise:
+        return GROUP_TITLES[self.name]
+
+    @property
+    def icon(self) -> str:
+        return GROUP_LOOKS[self.name][0]
+
+    @property
+    def tone(self) -> str:
+        return GROUP_LOOKS[self.name][1]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One page of a list as it was read: enough to say whether a browser has it already."""
+
+    tickets: list[TicketRow]
+    faces: list[Badge]
+    counts: Mapping[str, int]
+    total: int
+    has_next: bool
+
+    def rows(self, queue: QueueFilter, sight: Sight, *, marks_first: bool) -> list[Row]:
+        """To be drawn; the first one is the one that the pane shows."""
+        query, faced = queue.ticket_query(), zip(self.tickets, self.faces, strict=True)
+        return [
+            Row(ticket, face, sight.zone, query, is_current=marks_first and not at)
+            for at, (ticket, face) in enumerate(faced)
+        ]
+
+    def version(self, sight: Sight) -> str:
+        """What any deed on a row touches, its face, the counts, the day."""
+        return version_of(
+            [(t.pk, t.last_activity_at, t.attention_at, t.assignee_id, t.status, t.priority,
+              t.attachment_count) for t in self.tickets],
+            [face_version(face) for face in self.faces],
+            list(self.counts.items()),
+            self.total,
+            sight.today.ends_at,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -98,14 +138,17 @@ def page(request: HttpRequest, view: str = "mine") -> HttpResponse:
         raise Http404
     actor, sight = actor_of(request), sight_of(request)
     queue, names = QueueFilter.of_inbox(view, request.GET).named(actor)
-    context = _list_context(actor, queue, sight)
-    if is_unchanged(request, context["version"]):
+    listing = _read(actor, queue, sight)
+    version = listing.version(sight)
+    if is_unchanged(request, version):
         return HttpResponseNotModified()
+    is_live = "HX-PTag" in request.headers  # the pane is the reader's choice
+    rows = listing.rows(queue, sight, marks_first=not is_live)
+    context = _list_context(actor, queue, listing, rows)
+    context |= {"version": version, **sight.context()}
     context["chips"] = _chips(queue, names, actor.provider_id)
-    if "HX-PTag" in request.headers:  # the list asks by itself; the pane is the reader's choice
-        return render(request, "tickets/desk/_queue.html", context | {"is_live": True})
-    rows = context["rows"]
-    context["preview"] = preview_of(actor, rows[0].ref) if rows else None
+    if is_live:
+        return render(request, "tickets/desk/_queue.html", context)
     if not is_fragment(request):
         context |= _tools(actor)
     return render_page(
@@ -134,58 +177,53 @@ def of_merchant(request: HttpRequest, merchant_ref: str) -> HttpResponse:
 
 
 def _panel(request: HttpRequest, tickets: Any, *, shows_terminal: bool) -> HttpResponse:
-    found = tickets.with_list_columns().order_by("-opened_at", "-pk")[: PANEL_ROWS + 1]
     sight = sight_of(request)
-    rows = with_badges(found, sight)
+    found = tickets.order_by("-opened_at", "-pk").rows(0, PANEL_ROWS + 1)
     context = {
-        "rows": rows[:PANEL_ROWS],
-        "has_more": len(rows) > PANEL_ROWS,
+        "rows": rows_of(found[:PANEL_ROWS], sight),
+        "has_more": len(found) > PANEL_ROWS,
         "shows_terminal": shows_terminal,
         **sight.context(),
     }
     return render(request, "tickets/desk/_panel.html", context)
 
 
-def _list_context(actor: Actor, queue: QueueFilter, sight: Sight) -> dict[str, Any]:
-    """The list itself: groups or one run of rows, how many, and the neighbouring pages."""
-    found = queue.ordered(actor, sight.today).with_list_columns()
-    rows = with_badges(found[queue.start : queue.start + PAGE_ROWS + 1], sight)
-    has_next, rows = len(rows) > PAGE_ROWS, rows[:PAGE_ROWS]
+def _read(actor: Actor, queue: QueueFilter, sight: Sight) -> Listing:
+    """This page of the list, and how many there are in all."""
+    found = queue.ordered(actor, sight.today)
+    is_grouped = queue.order == "queue"
+    if is_grouped:
+        found = found.with_sizes()
+    tickets = found.rows(queue.start, queue.start + PAGE_ROWS + 1)
+    has_next, tickets = len(tickets) > PAGE_ROWS, tickets[:PAGE_ROWS]
+    counts = {GROUPS[t.place]: t.group_size for t in tickets} if is_grouped else {}
     is_whole = not has_next and not queue.start  # what is shown is all there is
-    counts = {}
-    if queue.order == "queue":
-        everything = queue.matching(actor, sight.today).in_groups(sight.today)
-        shown = Counter(GROUPS[row.place] for row in rows)  # type: ignore[attr-defined]
-        counts = shown if is_whole else everything.count_by_group()
-    groups = _groups(rows, counts)
-    total = sum(counts.values()) or (len(rows) if is_whole else _count(actor, queue, sight))
+    if is_grouped and tickets:
+        total = tickets[0].list_size
+    else:
+        total = len(tickets) if is_whole else _count(actor, queue, sight)
+    return Listing(tickets, faces_of(tickets, sight), counts, total, has_next)
+
+
+def _list_context(
+    actor: Actor, queue: QueueFilter, listing: Listing, rows: list[Row]
+) -> dict[str, Any]:
+    """What `tickets/desk/_queue.html` names: groups or one run of rows, the neighbouring pages."""
+    total, has_next = listing.total, listing.has_next
     return {
         "queue": queue,
         "view": queue.view,
         "title": _title(actor, queue.view),
         "rows": rows,
-        "groups": [group for group in groups if group.rows],
-        "total": f"{COUNT_LIMIT}+" if total > COUNT_LIMIT and not groups else total,
+        "groups": _groups(rows, listing.counts),
+        "total": f"{COUNT_LIMIT}+" if total > COUNT_LIMIT and not listing.counts else total,
         "next_query": queue.change(start=queue.start + PAGE_ROWS).inbox_query() if has_next else "",
         "has_previous": queue.start > 0,
         "previous_query": queue.change(start=max(0, queue.start - PAGE_ROWS)).inbox_query(),
         "first": queue.start + 1,
         "last": queue.start + len(rows),
         "elsewhere": nav_counts(actor) if not rows else {},
-        "version": _version(rows, groups, total, sight),
-        **sight.context(),
     }
-
-
-def _version(rows: list[Ticket], groups: list[Group], total: int, sight: Sight) -> str:
-    """Of the list as shown: what any deed on a row touches, its face, the counts, the day."""
-    return version_of(
-        [(r.pk, r.last_activity_at, r.attention_at, r.assignee_id, r.status) for r in rows],
-        [(r.priority, r.attachment_count, face_version(r.badge)) for r in rows],  # type: ignore[attr-defined]
-        [(group.name, group.count) for group in groups],
-        total,
-        sight.today.ends_at,
-    )
 
 
 def _title(actor: Actor, view: str) -> str:
@@ -199,25 +237,19 @@ def _count(actor: Actor, queue: QueueFilter, sight: Sight) -> int:
     return queue.matching(actor, sight.today).order_by()[: COUNT_LIMIT + 1].count()
 
 
-def _groups(rows: list[Ticket], counts: Mapping[str, int]) -> list[Group]:
+def _groups(rows: list[Row], counts: Mapping[str, int]) -> list[Group]:
+    """The groups that this page has rows of."""
     return [
-        Group(
-            name=name,
-            title=GROUP_TITLES[name],
-            icon=GROUP_LOOKS[name][0],
-            tone=GROUP_LOOKS[name][1],
-            count=counts.get(name, 0),
-            rows=[row for row in rows if row.place == place],  # type: ignore[attr-defined]
-        )
-        for place, name in enumerate(GROUPS)
-        if counts.get(name)
+        Group(name, count, [row for row in rows if GROUPS[row.ticket.place] == name])
+        for name, count in counts.items()
     ]
 
 
 def _tools(actor: Actor) -> dict[str, Any]:
     """The choices of each filter: what this provider has."""
     held = Terminal.objects.visible_to(actor).filter(model=OuterRef("pk"))
-    models = TerminalModel.objects.filter(Exists(held)) if actor.is_staff else []
+    named = TerminalModel.objects.only("slug", "vendor", "vendor_zh", "name")
+    models = named.filter(Exists(held)) if actor.is_staff else []
     areas = Store.objects.visible_to(actor).exclude(area="").order_by("area")
     return {
         "symptoms": symptom_options(actor.provider_id),

@@ -16,7 +16,7 @@ from posdoctor.core.scrub import scrub
 from terminals.models import Terminal
 from terminals.querysets import TerminalQuerySet
 from tickets.models import Ticket
-from tickets.views.desk import actor_of, sight_of, staff_page, with_badges
+from tickets.views.desk import actor_of, rows_of, sight_of, staff_page
 
 TICKET_ROWS = 20
 OTHER_ROWS = 10
@@ -34,11 +34,12 @@ def page(request: HttpRequest) -> HttpResponse:
     found = ticket_named(actor, typed)
     if found:
         return redirect("tickets:ticket", ref=found)
-    tickets = Ticket.objects.visible_to(actor).matching(typed, actor).with_list_columns()
-    newest, sight = tickets.order_by("-opened_at", "-pk")[:TICKET_ROWS], sight_of(request)
+    tickets = Ticket.objects.visible_to(actor).matching(typed, actor)
+    sight = sight_of(request)
+    newest = tickets.order_by("-opened_at", "-pk").rows(0, TICKET_ROWS) if typed else []
     context: dict[str, Any] = {
         "typed": typed,
-        "rows": with_badges(newest, sight) if typed else [],
+        "rows": rows_of(newest, sight),
         "terminals": list(terminals_matching(actor, typed)[:OTHER_ROWS]) if typed else [],
         "merchants": list(merchants_matching(actor, typed)[:OTHER_ROWS]) if typed else [],
         **sight.context(),

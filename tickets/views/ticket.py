@@ -61,8 +61,7 @@ def page(request: HttpRequest, ref: str) -> HttpResponse:
         return _clocks(request, ref)
     ticket = _ticket(request, ref)
     if pane == "preview":
-        context = {"preview": preview_of(actor_of(request), ticket.ref), "zone": zone_of(request)}
-        return render(request, "tickets/desk/_preview.html", context)
+        return render(request, "tickets/desk/_preview.html", _preview(request, ticket))
     if pane == "why":
         return render(request, "tickets/desk/_why.html", _why(request, ticket))
     return _shown(request, ticket, why=request.GET.get("pane") == "why")
@@ -199,6 +198,14 @@ def _clocks(request: HttpRequest, ref: str) -> HttpResponse:
     if is_unchanged(request, context["clocks_version"]):
         return HttpResponseNotModified()
     return render(request, "tickets/desk/_clocks.html", context)
+
+
+def _preview(request: HttpRequest, ticket: Ticket) -> dict[str, Any]:
+    return {
+        "preview": preview_of(actor_of(request), ticket),
+        "queue": QueueFilter.of_ticket(request.GET),
+        "zone": zone_of(request),
+    }
 
 
 def _why(request: HttpRequest, ticket: Ticket) -> dict[str, Any]:

@@ -201,18 +201,10 @@ def flow_of(run: DiagnosisRun | None) -> Flow | None:
     return run.flow_version.flow if run and run.flow_version else None
 
 
-def preview_of(actor: Actor, ref: str) -> dict[str, Any] | None:
+def preview_of(actor: Actor, ticket: Ticket) -> dict[str, Any]:
     """The inbox's pane: ticket, evidence, the last words that the actor may read."""
-    found = Ticket.objects.visible_to(actor).with_page_columns().prefetch_related("run__steps")
-    ticket = found.filter(ref=ref).first()
-    if ticket is None:
-        return None
     words = Message.objects.visible_to(actor).filter(ticket=ticket).order_by("-created_at", "-pk")
-    return {
-        "ticket": ticket,
-        "evidence": evidence_of(ticket.run),
-        "message": words.first(),
-    }
+    return {"ticket": ticket, "evidence": evidence_of(ticket.run), "message": words.first()}
 
 
 def place_of(reader: "Reader", ticket: Ticket) -> Place | None:

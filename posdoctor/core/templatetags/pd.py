@@ -8,7 +8,7 @@ import math
 import re
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
@@ -363,13 +363,33 @@ PROMISE_WORDS: Mapping[str, str | Promise] = {
 class Face(Protocol):
     """The face of a clock; `tickets.sla.badge.Badge` is one."""
 
-    words: str
-    full_words: str
-    promise: str | None
-    due_at: datetime | None
-    share_left: float | None
-    counts_down: bool
-    next_change_at: datetime | None
+    @property
+    def words(self) -> str:
+        """For a list."""
+
+    @property
+    def full_words(self) -> str:
+        """With the due time."""
+
+    @property
+    def promise(self) -> str | None:
+        """A name of PROMISE_WORDS."""
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When it is due, or was."""
+
+    @property
+    def share_left(self) -> float | None:
+        """Of the working time, 0 to 1."""
+
+    @property
+    def counts_down(self) -> bool:
+        """A browser counts on from `due_at`."""
+
+    @property
+    def next_change_at(self) -> datetime | None:
+        """When the server has to be asked again."""
 
     @property
     def shape(self) -> str:
@@ -386,63 +406,61 @@ def clock_badge(face: Face, zone: str, where: str = "row") -> SafeString:
     only, the head (`where="head"`) names the due time too. A browser counts on from `data-due`
     and asks the server at `data-next`; both are milliseconds.
     """
-    label = str(PROMISE_WORDS.get(face.promise or "", ""))
-    title = label
-    if face.due_at is not None:
-        title = f"{label} {face.due_at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}"
-    marks = {"title": title}
-    if face.counts_down and face.due_at is not None:
-        marks["data-due"] = str(_milliseconds(face.due_at))
+    label = str(PROMISE_WORDS[face.promise]) if face.promise else ""
+    title, due = label, face.due_at
+    if due is not None:
+        title = f"{label} {due.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}"
+    marks = format_html(' title="{}"', title) if title else SafeString()
+    counts = face.counts_down and due is not None
+    if counts and due is not None:
+        marks += mark_safe(f' data-due="{_milliseconds(due)}"')  # noqa: S308 - a number
     if face.next_change_at is not None:
-        marks["data-next"] = str(_milliseconds(face.next_change_at))
-    words, rest = face.words, ""
-    if where == "head":
-        words, _dot, rest = face.full_words.partition(" · ") if marks.get("data-due") else (
-            face.full_words, "", ""
-        )  # fmt: skip
-        rest = f" · {rest}" if rest else ""
-    said = "" if where == "head" or not label else f"{label} "
-    return _badge(face.shape, face.icon, (said, words, rest), face.share_left, marks)
+        marks += mark_safe(f' data-next="{_milliseconds(face.next_change_at)}"')  # noqa: S308 - a number
+    drawing = _drawn(face.icon, round((face.share_left or 0.0) * 20))
+    if where != "head":
+        return _badge(face.shape, marks, drawing, _said(label), (face.words, ""))
+    words, _dot, rest = face.full_words.partition(" · ") if counts else (face.full_words, "", "")
+    return _badge(face.shape, marks, drawing, "", (words, f" · {rest}" if rest else ""))
 
 
 @register.simple_tag
 def badge_sample(shape: str, icon_name: str, words: str, share: int = 0) -> SafeString:
     """A face with words of its own, for the style page; `share` in percent."""
-    return _badge(shape, icon_name, ("", words, ""), share / 100, {})
+    return _badge(shape, SafeString(), _drawn(icon_name, round(share / 5)), "", (words, ""))
 
 
 def _badge(
     shape: str,
-    icon_name: str,
-    words: tuple[str, str, str],
-    share: float | None,
-    marks: Mapping[str, str],
+    marks: SafeString,
+    drawing: SafeString,
+    said: SafeString | str,
+    words: tuple[str, str],
 ) -> SafeString:
-    said, counted, rest = words
-    attributes = format_html_join("", ' {}="{}"', ((k, v) for k, v in marks.items() if v))
-    drawing: SafeString | str = ""
-    if icon_name.startswith("ring"):
-        drawing = _ring(share or 0.0, has_dot=icon_name == "ring-low")
-    elif icon_name:
-        drawing = icon(icon_name)
     return format_html(
-        '<span class="sla {}"{}>{}{}<span>{}</span>{}</span>',
-        shape,
-        attributes,
-        drawing,
-        format_html('<span class="vh">{}</span>', said) if said else "",
-        counted,
-        rest,
+        '<span class="sla {}"{}>{}{}<span>{}</span>{}</span>', shape, marks, drawing, said, *words
     )
 
 
-def _ring(share: float, *, has_dot: bool) -> SafeString:
+@lru_cache(maxsize=64)
+def _said(label: str) -> SafeString:
+    return format_html('<span class="vh">{} </span>', label) if label else SafeString()
+
+
+@lru_cache(maxsize=512)
+def _drawn(icon_name: str, twentieths: int) -> SafeString:
+    """A ring with the share that is left, or an icon; nothing without a name."""
+    if icon_name.startswith("ring"):
+        return _ring(twentieths, has_dot=icon_name == "ring-low")
+    return icon(icon_name) if icon_name else SafeString()
+
+
+def _ring(twentieths: int, *, has_dot: bool) -> SafeString:
     """A ring that shows the share left; the dot tells the last quarter without colour."""
     return format_html(
         '<svg class="ring" viewBox="0 0 20 20" aria-hidden="true"><circle class="t" cx="10" cy="10"'
         ' r="7"/><circle class="v" cx="10" cy="10" r="7" pathLength="100" stroke-dasharray="{}'
         ' 100"/>{}</svg>',
-        round(share * 20) * 5,
+        twentieths * 5,
         mark_safe('<circle class="d" cx="10" cy="10" r="1.5"/>') if has_dot else "",
     )
 
@@ -450,6 +468,26 @@ def _ring(share: float, *, has_dot: bool) -> SafeString:
 def _milliseconds(moment: datetime) -> int:
     """Since 1970, not before the moment."""
     return math.ceil(moment.timestamp() * 1000)
+
+
+class _Option(Protocol):
+    """One value of a select."""
+
+    value: str
+    label: str | Promise
+
+
+@register.simple_tag
+def options(choices: Iterable[_Option], chosen: str = "") -> SafeString:
+    """`{% options symptoms queue.symptom %}`: what stands inside a select."""
+    return format_html_join(
+        "",
+        '<option value="{}"{}>{}</option>',
+        ((o.value, _SELECTED if o.value == chosen else "", o.label) for o in choices),
+    )
+
+
+_SELECTED = mark_safe(" selected")
 
 
 @register.filter
