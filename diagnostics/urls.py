@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from diagnostics.views import codes, walk
+from diagnostics.views import codes, logs, walk
 
 app_name = "diagnostics"
 urlpatterns = [
@@ -17,6 +17,9 @@ urlpatterns = [
     path("t/<code>/fixed", walk.fixed, name="fixed"),
     path("t/<code>/stopped", walk.stopped, name="stopped"),
     path("t/<code>/unsolved", walk.unsolved, name="unsolved"),
+    path("desk/logs/", logs.index, name="logs"),
+    path("desk/logs/<ref>/", logs.page, name="log"),
+    path("desk/logs/<ref>/check", logs.check, name="check_log"),
     path("t/<code>/code", codes.of_machine, name="code"),
     path("codes/", codes.look_up, name="codes"),
     path("desk/codes/", codes.desk, name="desk_codes"),

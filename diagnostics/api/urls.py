@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from diagnostics.api import views
+from diagnostics.api import logs, views
 
 urlpatterns = [
     path("response-codes/", views.ResponseCodes.as_view(), name="response_codes"),
@@ -10,4 +10,5 @@ urlpatterns = [
     path("diagnoses/", views.Diagnoses.as_view(), name="diagnoses"),
     path("diagnoses/<str:ref>/", views.OneDiagnosis.as_view(), name="diagnosis"),
     path("diagnoses/<str:ref>/answers/", views.Answers.as_view(), name="diagnosis_answers"),
+    path("log-analyses/", logs.LogAnalyses.as_view(), name="log_analyses"),
 ]

@@ -11,8 +11,9 @@ Works in pieces: the time is linear in the length of what is read, and memory is
 and any bytes give findings or RejectedLog.
 """
 
+from diagnostics.log_reader.events import link_failure
 from diagnostics.log_reader.findings import Findings
 from diagnostics.log_reader.reader import read
 from diagnostics.log_reader.sources import MAX_BYTES, REASONS, RejectedLog
 
-__all__ = ["MAX_BYTES", "REASONS", "Findings", "RejectedLog", "read"]
+__all__ = ["MAX_BYTES", "REASONS", "Findings", "RejectedLog", "link_failure", "read"]

@@ -203,6 +203,11 @@ KINDS = (
 BY_ID = {kind.id: kind for kind in KINDS}
 
 
+def link_failure(name: str) -> Text:
+    """What a key of the network's `failures` is called; the key itself for one of the past."""
+    return BY_ID[name].text if name in BY_ID else Text(name, name)
+
+
 # --- Versions --------------------------------------------------------------------------
 
 _VALUE = r"[\s:=\"'\]\[(>]{1,8}+v?(?P<value>[a-z0-9][\w.+-]{1,59})"

@@ -37,6 +37,7 @@ class Permission(StrEnum):
     TERMINAL_RELEASE = "terminal_release"
     MERCHANT_EDIT = "merchant_edit"
     PROMISES_MANAGE = "promises_manage"
+    LOG_ANALYSE = "log_analyse"
     CODE_ASK = "code_ask"
     CODES_DEFINE = "codes_define"
     FLOW_EDIT = "flow_edit"
@@ -73,6 +74,7 @@ ALLOWED: dict[Permission, frozenset[Role]] = {
     Permission.TOKEN_ISSUE: _DESK | {Role.FIELD},
     Permission.RUN_START: _DESK | _SHOP,
     Permission.RUN_ANSWER: _DESK | _SHOP,
+    Permission.LOG_ANALYSE: _DESK,
     Permission.TERMINAL_EDIT: _DESK,
     # A safety answer of a merchant stops a terminal; only leads put it back into use.
     Permission.TERMINAL_STOP: _DESK | _SHOP | {Role.FIELD},

@@ -1,0 +1,89 @@
+"""Deeds on logs: read one, and begin a check with what it said."""
+
+import threading
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from diagnostics.actions import runs
+from diagnostics.log_reader import Findings, read
+from diagnostics.models import DiagnosisRun, LogAnalysis, OwnCode
+from posdoctor.accounts.actor import Actor
+from posdoctor.accounts.policies import Permission, require
+from posdoctor.core.doors import Door
+from posdoctor.core.errors import DomainError
+from posdoctor.core.refs import create_with_ref
+from terminals.models import Terminal
+
+# A person reads a few logs an hour; each may keep a processor busy for half a minute.
+LOGS_BY_PERSON = Door("logs-person", 30, timedelta(minutes=10))
+_LARGE = 512 * 1024
+# SECURITY: one large log at a time in a process, or a handful would stop everybody else's pages.
+_ONE_LARGE = threading.Lock()
+
+
+class NoTerminalError(DomainError):
+    """The log is of no terminal that is known here: nothing can be checked."""
+
+    code = "no_terminal"
+
+
+def analyse_log(
+    actor: Actor,
+    *,
+    log: str | bytes,
+    terminal: Terminal | None,
+    source: LogAnalysis.Source,
+    now: datetime,
+) -> LogAnalysis:
+    """Reads a log and keeps what it says, masked; the log itself is not kept.
+
+    `terminal` was found through `visible_to`. Reading takes no lock and no transaction of its
+    own. Raises NotAllowedError, RejectedLog.
+    """
+    require(actor, Permission.LOG_ANALYSE)
+    provider_id = actor.provider_id
+    assert provider_id is not None
+    findings = _read(actor, log)
+    return create_with_ref(
+        lambda: LogAnalysis(
+            provider_id=provider_id,
+            terminal=terminal,
+            source=source,
+            findings=findings.to_dict(),
+            made_at=now,
+            made_by_id=actor.user_id,
+            made_by_name=actor.name,
+        )
+    )
+
+
+@transaction.atomic
+def check_from_log(
+    actor: Actor, *, analysis_id: int, symptom: str, language: str, now: datetime
+) -> DiagnosisRun:
+    """Begins a check of the log's terminal in which the log's evidence counts as answered.
+
+    Raises NotAllowedError, NoTerminalError; a hidden analysis is DoesNotExist, an unknown
+    symptom FlowVersion.DoesNotExist.
+    """
+    analysis = LogAnalysis.objects.visible_to(actor).select_related("terminal").get(pk=analysis_id)
+    require(actor, Permission.RUN_START)
+    if analysis.terminal is None:
+        raise NoTerminalError
+    return runs.start(
+        actor,
+        terminal=analysis.terminal,
+        symptom=symptom,
+        language=language,
+        now=now,
+        known=tuple(analysis.findings["evidence"]),
+    )
+
+
+def _read(actor: Actor, log: str | bytes) -> Findings:
+    catalogue = OwnCode.objects.visible_to(actor).catalogue()
+    if len(log) < _LARGE:
+        return read(log, catalogue)
+    with _ONE_LARGE:
+        return read(log, catalogue)
