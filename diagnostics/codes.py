@@ -288,7 +288,7 @@ class Catalogue:
             word = longest[:length]
             if word in self._words:
                 first, last = squeezed.place(start), squeezed.place(start + length - 1) + 1
-                if last - first <= 2 * length + 4 and squeezed.is_whole(first, last):
+                if last - first <= 3 * length + 4 and squeezed.is_whole(first, last):
                     return word
         return ""
 
