@@ -19,6 +19,8 @@ class EventKind(models.TextChoices):
     DISPATCHED = "ticket.dispatched", pgettext_lazy("event", "Engineer booked")
     ARRIVED = "ticket.arrived", pgettext_lazy("event", "Engineer on site")
     LEFT = "ticket.left", pgettext_lazy("event", "Back to the desk")
+    FIX_TRIED = "ticket.fix_tried", pgettext_lazy("event", "Fix tried")
+    FIX_TAKEN_BACK = "ticket.fix_taken_back", pgettext_lazy("event", "Entry about a fix taken back")
     RESOLVED = "ticket.resolved", pgettext_lazy("event", "Resolved")
     CONFIRMED = "ticket.confirmed", pgettext_lazy("event", "Merchant confirmed")
     CLOSED = "ticket.closed", pgettext_lazy("event", "Closed after three days without a word")

@@ -30,6 +30,7 @@ from tickets.querysets import (
     MessageQuerySet,
     TicketEventQuerySet,
     TicketQuerySet,
+    TriedFixQuerySet,
 )
 from tickets.sla import models as sla  # noqa: F401 - lets Django find the tables of the clocks
 
@@ -315,3 +316,30 @@ class Attachment(models.Model):
     def is_image(self) -> bool:
         """Shown as a picture."""
         return self.content_type.startswith("image/")
+
+
+class TriedFix(models.Model):
+    """A fix of the flow that staff tried for a ticket, and whether it worked: the last say.
+
+    The only view that learning has of fixes which the diagnosis itself does not try.
+    """
+
+    provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="+")
+    ticket = models.ForeignKey(Ticket, on_delete=models.CASCADE, related_name="tried_fixes")
+    # Of the flow that the ticket's run walked.
+    step_id = models.CharField(max_length=60)
+    worked = models.BooleanField()
+    tried_at = models.DateTimeField()
+    tried_by_id = models.BigIntegerField(null=True)
+    tried_by_name = FreeCharField(max_length=80, blank=True)
+
+    objects = TriedFixQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            # Two clicks on the same button are one try.
+            models.UniqueConstraint(fields=["ticket", "step_id"], name="tickets_tried_fix_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.step_id}: {'worked' if self.worked else 'did not work'}"

@@ -23,7 +23,7 @@ from tickets.sla.models import Clock, ClockState, Promise
 from tickets.sla.shown import FACE_COLUMNS, with_calendars
 
 if TYPE_CHECKING:
-    from tickets.models import Attachment, Message, Ticket, TicketEvent
+    from tickets.models import Attachment, Message, Ticket, TicketEvent, TriedFix
 
 # Ids looked up before the ticket query: an IN list of ids can use each index of the OR,
 # a subquery inside an OR cannot.
@@ -412,3 +412,15 @@ class AttachmentQuerySet(models.QuerySet["Attachment"]):
                 draft__run_id=actor.run_id, provider_id=actor.provider_id, ticket__isnull=True
             )
         return own
+
+
+class TriedFixQuerySet(models.QuerySet["TriedFix"]):
+    """What staff tried."""
+
+    def visible_to(self, actor: Actor) -> Self:
+        """Staff and the engineer who has the job; a merchant's page shows no attempts."""
+        from tickets.models import Ticket  # noqa: PLC0415 - models import this module
+
+        if not (actor.is_staff or actor.role == Role.FIELD or actor.is_system):
+            return self.none()
+        return self.filter(ticket_id__in=Ticket.objects.visible_to(actor).values("pk"))

@@ -254,6 +254,9 @@ class AccountEvent(models.Model):
         FLOW_PUBLISHED = "flow_published", _("Flow published")
         FLOW_RESTORED = "flow_restored", _("Earlier version of a flow brought back")
         FLOW_SHIPPED = "flow_shipped", _("Shipped flow used again")
+        NUMBERS_APPROVED = "numbers_approved", _("Learned numbers approved")
+        NUMBERS_REJECTED = "numbers_rejected", _("Learned numbers rejected")
+        NUMBERS_RESTORED = "numbers_restored", _("Earlier numbers of a flow brought back")
 
     provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="+")
     kind = models.CharField(max_length=20, choices=Kind.choices)

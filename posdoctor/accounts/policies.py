@@ -22,6 +22,7 @@ class Permission(StrEnum):
     TICKET_DISPATCH = "ticket_dispatch"
     TICKET_ON_SITE = "ticket_on_site"
     TICKET_RESOLVE = "ticket_resolve"
+    FIX_LOG = "fix_log"
     TICKET_CONFIRM = "ticket_confirm"
     TICKET_REOPEN = "ticket_reopen"
     TICKET_CANCEL = "ticket_cancel"
@@ -63,6 +64,8 @@ ALLOWED: dict[Permission, frozenset[Role]] = {
     Permission.TICKET_DISPATCH: _DESK | {Role.FIELD},
     Permission.TICKET_ON_SITE: _DESK | {Role.FIELD},
     Permission.TICKET_RESOLVE: _DESK | {Role.FIELD},
+    # What was tried for a ticket, and whether it worked.
+    Permission.FIX_LOG: _DESK | {Role.FIELD},
     Permission.TICKET_CONFIRM: _SHOP,
     Permission.TICKET_REOPEN: _DESK | _SHOP,
     Permission.TICKET_CANCEL: _DESK | _SHOP,

@@ -99,6 +99,7 @@ MACHINE_COLUMNS = {
     },
     "tickets.ticketevent": {"kind", "actor_role", "via"},
     "tickets.message": {"kind"},
+    "tickets.triedfix": {"step_id"},
     "tickets.reportdraft": {"contact_phone", "impact"},
     "tickets.attachment": {"key", "content_type", "extension", "sha256", "file"},
     "tickets.calendar": {"ref", "time_zone"},

@@ -19,3 +19,9 @@ class UnknownPersonError(DomainError):
     """The person or team is not of this provider, or cannot sign in any more."""
 
     code = "unknown_person"
+
+
+class UnknownFixError(DomainError):
+    """The flow that was walked has no such fix."""
+
+    code = "unknown_fix"

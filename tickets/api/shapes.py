@@ -27,7 +27,8 @@ LANGUAGES = [code for code, _name in settings.LANGUAGES]
 # What an event's data may hold on the way out. SECURITY: the rest holds database ids.
 _EVENT_DATA = {
     "after", "before", "cause", "certainty", "fixed_by", "follow_up", "into", "other", "previous",
-    "proof", "reason", "remind_at", "run", "state", "team_name", "user_name", "wait_for",
+    "proof", "reason", "remind_at", "run", "state", "step", "team_name", "user_name", "wait_for",
+    "worked",
 }  # fmt: skip
 _TERMINAL_DATA = {"after", "before", "cause", "changes", "state", "store"}
 
