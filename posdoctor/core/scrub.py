@@ -22,21 +22,37 @@ How a card number is found
        then stands for all of them. A single run of digits wins over such chance neighbours.
     4. Without a label a single number of 15 digits with a right Luhn digit, or of 19-20 digits
        beginning 89 with one, is masked too: nothing tells it from a card for sure.
+    5. In a longer run a number with a right Luhn digit is found where the rest of the run is
+       explained: zeros, its length or a date before it; an expiry date (with a security code or
+       without: all of it is then removed as a track) or another card number behind it. Behind a
+       card label anything may follow.
+    6. Slashes, commas, plus signs, ``%20`` and the like join separate numbers far more often than
+       one. There the whole row must be one card number, or its groups be 4-4-4-4, 4-6-5, 4-6-4 or
+       single digits; with a right Luhn digit, but for UnionPay in such a shape.
+    7. Chinese numerals, circled and raised digits: thirteen to nineteen of them, alone.
+    8. Chip data in hexadecimal: tags 5A and 57 with a length that fits.
 
 Why a label is not a loophole
     A label within twelve characters before a number keeps it only where the number can be what
     the label says: RRN has 12 digits, MID 15, TID 8, IMEI and IMSI 15, ICCID 19-20 beginning 89,
-    a phone 7-13. "参考号 6222021234567890" has 16 digits, so it is no reference number and is
-    masked. Serial, order, trace and work-order numbers have no fixed length: they are kept
-    unless they are 16-19 digits of an issuer with a right Luhn digit. A card label (卡号) nearer
-    to the number outweighs the other. A labelled number that fits but continues in further
-    groups is still masked where the whole passes Luhn.
+    a phone 7-13, an identity number 17-18 with a birthday inside, one of our references 5-8
+    without 0 and 1. "参考号 6222021234567890" has 16 digits, so it is no reference number and is
+    masked. Batch, voucher and authorisation numbers are short and keep nothing of this length.
+    Serial, order, trace and work-order numbers have no fixed length: they are kept unless they
+    are 16-19 digits of an issuer with a right Luhn digit. A card label (卡号) nearer to the number
+    outweighs the other. A labelled number that fits but continues in further groups is still
+    masked where the whole passes Luhn.
 
-What is not found
-    A card number inside a longer run of digits (but for the two digits of length before field 2),
-    one joined by other characters than those of step 1 (slash, comma, colon), one in words or
-    circled digits, a UnionPay number with a wrong Luhn digit behind the label of a serial or order,
-    and more than forty joiners in a row.
+What is not found, and why
+    A number in a longer run whose rest is not explained (a window of sixteen digits that passes
+    by chance is in most order numbers of 28 digits); one joined by colons (times, addresses of
+    network cards) or by letters; one in uneven groups by slashes or commas inside a longer row;
+    a UnionPay number with a wrong Luhn digit behind the label of a serial or an order (they too
+    have 16 to 19 digits, and begin as they like); one spread over two fields; one in ``\\uff14``
+    escapes or percent-encoded full-width digits; more than forty joiners in a row.
+
+A second look at what was masked makes ``scrub(scrub(x)) == scrub(x)`` sure where masking one
+number uncovers another beside it.
 
 The work is linear in the length of the text, whatever the text.
 """
@@ -45,20 +61,23 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from posdoctor.core.card_labels import REMOVED, last_of
 from posdoctor.core.card_numbers import (
     INVISIBLE,
     LINE_END,
     LOOKAHEAD,
     LOOKBACK,
-    REMOVED,
-    Region,
     find_numbers,
-    last_of,
 )
+from posdoctor.core.card_rows import find_rows, find_spoken
+from posdoctor.core.card_tracks import Region, find_chip_data
 
 KINDS = ("pan", "track", "cvv", "pin")
 
 # --- Security codes and PINs --------------------------------------------------------------------
+
+
+_NUMERALS = "〇零一二三四五六七八九"
 
 
 def _secret_digits(least: int, most: int) -> str:
@@ -67,19 +86,20 @@ def _secret_digits(least: int, most: int) -> str:
     more = rf"{{{least - 1},{most - 1}}}+"
     together = rf"\d(?:{hidden}\d){more}(?!{hidden}\d)"
     one_by_one = rf"\d(?:[ \u3000]\d){more}(?![ \u3000]?\d)"
-    return rf"(?:{together}|{one_by_one})(?!\*|年)"
+    spoken = rf"[{_NUMERALS}]{{{least},{most}}}+(?![{_NUMERALS}十百千万])"
+    return rf"(?:{together}|{one_by_one}|{spoken})(?!\*|年)"
 
 
 _LINK = (
-    r"(?P<{name}>(?:[\s:：=＝\"'“”‘’「」『』（(【\[<>＞→–—-]|是|为|就|的|码|号|值|数字?|设成?|改成?"
+    r"(?P<{name}>(?:[\s:：=＝\"'“”‘’「」『』（(【\[<>＞→–—-]|是|為|为|就|的|[码碼]|[号號]|值|数字?|设成?|改成?"
     r"|is|are|was|code|number|value|no\.?|[三四六]位){{0,10}}+)"
 )
 _SECRETS = re.compile(
-    r"(?P<cvv_label>(?i:cvv|cvc|cvn|cav)2?|安全码|后三位|末三位"
-    r"|(?i:security code|verification (?:code|value)))"
+    r"(?P<cvv_label>(?i:cvv|cvc|cvn|cav)2?|安全[码碼]|[后後末]三[位码碼]|[背反]面的?三[位码碼]"
+    r"|(?i:security code|verification (?:code|value)|digits on (?:the )?back))"
     + _LINK.format(name="cvv_link")
     + rf"(?P<cvv>{_secret_digits(3, 4)})"
-    r"|(?P<pin_label>(?i:pin(?:[ _-]?block)?|password|passcode|passwd|pwd)|密码|口令)"
+    r"|(?P<pin_label>(?i:pin(?:[ _-]?block)?|password|passcode|passwd|pwd)|密[码碼]|口令)"
     + _LINK.format(name="pin_link")
     + rf"(?:(?P<block>[0-9A-Fa-f]{{16}})(?![0-9A-Fa-f])|(?P<pin>{_secret_digits(4, 6)}))"
 )
@@ -136,25 +156,57 @@ def _is_year(text: str, match: re.Match[str], group: str) -> bool:
     return is_four and bool(_MONTH.match(text, match.end()))
 
 
+# --- Digits of other scripts ---------------------------------------------------------------------
+
+
+def _ascii_table() -> str:
+    """For each code point the ASCII digit that it stands for, full-width letters too, or itself."""
+    table = list(map(chr, range(0x1FC00)))
+    for point, character in enumerate(table):
+        if character.isdecimal():
+            table[point] = str(int(character))
+    for point in (*range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B)):
+        table[point] = chr(point - 0xFEE0)
+    return "".join(table)
+
+
+_ASCII = _ascii_table()
+_FOREIGN = re.compile(r"[^\D0-9]|[\uff21-\uff3a\uff41-\uff5a]")
+
+
+def _plain(text: str) -> str:
+    """Return the text, character for character, with digits of every script as ASCII digits."""
+    return text if text.isascii() or not _FOREIGN.search(text) else text.translate(_ASCII)
+
+
 # --- The whole ----------------------------------------------------------------------------------
 
 
 def find_regions(text: str, begin: int = 0) -> list[Region]:
     """Return what ``scrub`` replaces at ``begin`` or later, in order, never overlapping.
 
-    Up to 64 characters before ``begin`` are read as context: the label of the first number.
+    Up to 128 characters before ``begin`` are read as context: the label of the first number.
     """
-    numbers = list(find_numbers(text, begin))
-    taken = iter(numbers)
-    number = next(taken, None)
-    secrets = []
-    for secret in _secrets(text, max(0, begin - LOOKBACK)):
-        while number is not None and number.end <= secret.start:
-            number = next(taken, None)
-        free = number is None or secret.end <= number.start
-        if free and secret.start >= begin:
-            secrets.append(secret)
-    return sorted(numbers + secrets)
+    plain = _plain(text)
+    regions = list(find_numbers(plain, begin))
+    regions = _with(regions, find_chip_data(plain, begin))
+    regions = _with(regions, find_rows(plain, regions, begin))
+    regions = _with(regions, find_spoken(plain, begin))
+    secrets = _secrets(plain, max(0, begin - LOOKBACK))
+    return _with(regions, (secret for secret in secrets if secret.start >= begin))
+
+
+def _with(regions: list[Region], others: Iterable[Region]) -> list[Region]:
+    """Return both, in order; of the others, which are in order too, those that overlap nothing."""
+    taken = iter(regions)
+    region = next(taken, None)
+    free = []
+    for other in others:
+        while region is not None and region.end <= other.start:
+            region = next(taken, None)
+        if region is None or other.end <= region.start:
+            free.append(other)
+    return sorted(regions + free) if free else regions
 
 
 def _replace(text: str, begin: int, end: int, regions: Iterable[Region]) -> str:
@@ -173,12 +225,21 @@ class Scrubbed:
     counts: dict[str, int]
 
 
+# Masking one number can, very rarely, uncover another beside it.
+_MOST_ROUNDS = 8
+
+
 def scrub_report(text: str) -> Scrubbed:
     """Return the scrubbed text with its counts; every kind of ``KINDS`` has an entry."""
-    regions = find_regions(text)
     counts = dict.fromkeys(KINDS, 0)
-    _count(regions, counts)
-    return Scrubbed(_replace(text, 0, len(text), regions) if regions else text, counts)
+    for _ in range(_MOST_ROUNDS):
+        regions = find_regions(text)
+        if not regions:
+            break
+        for region in regions:
+            counts[region.kind] += 1
+        text = _replace(text, 0, len(text), regions)
+    return Scrubbed(text, counts)
 
 
 def scrub(text: str) -> str:
@@ -192,13 +253,11 @@ _DIGITS = re.compile(r"\d+")
 _CALM = re.compile(r"[^\W\dBbDdFf_][^\d*=^;%?]{0,20}?(?=[^\W\d_])")
 
 
-def scrub_stream(chunks: Iterable[str], counts: dict[str, int] | None = None) -> Iterator[str]:
+def scrub_stream(chunks: Iterable[str]) -> Iterator[str]:
     """Scrub a text that comes in pieces; a number across pieces is found as in one text.
 
-    Memory stays bounded: what is yielded lags at most some 270,000 characters behind. What was
-    taken out is added to `counts`, per kind of ``KINDS``.
+    Memory stays bounded: what is yielded lags at most some 270,000 characters behind.
     """
-    taken = dict.fromkeys(KINDS, 0) if counts is None else counts
     held, begin = "", 0
     for chunk in chunks:
         held += chunk
@@ -209,18 +268,10 @@ def scrub_stream(chunks: Iterable[str], counts: dict[str, int] | None = None) ->
         regions = [region for region in regions if region.start < cut]
         if regions and regions[-1].end > cut:
             cut = regions.pop().start
-        _count(regions, taken)
         yield _replace(held, begin, cut, regions)
         context = max(0, cut - LOOKBACK)
         held, begin = held[context:], cut - context
-    regions = find_regions(held, begin)
-    _count(regions, taken)
-    yield _replace(held, begin, len(held), regions)
-
-
-def _count(regions: Iterable[Region], counts: dict[str, int]) -> None:
-    for region in regions:
-        counts[region.kind] = counts.get(region.kind, 0) + 1
+    yield _replace(held, begin, len(held), find_regions(held, begin))
 
 
 def _calm_cut(text: str, cut: int) -> int:
