@@ -186,7 +186,7 @@ def next_step(
     never raise. `table` is a compiled policy for these attributes and this actor; what it does
     not hold is worked out. Raises AnswerError for a step or answer the flow does not have.
     """
-    done = _latest(flow, answers)
+    done = latest(flow, answers)
     belief = posterior(flow, attributes, answers)
     ruled = _ruled(flow, attributes, done, belief, actor)
     if isinstance(ruled, Outcome):
@@ -254,7 +254,20 @@ def _answered(
 def _looked_up(
     flow: Flow, done: Mapping[str, Answer], table: Table
 ) -> tuple[str, float | None] | None:
-    return table.steps.get(evidence_key(flow, done.values()))
+    return table.steps.get(
+        evidence_key(flow, (answer for answer in done.values() if not _is_silent(flow, answer)))
+    )
+
+
+def _is_silent(flow: Flow, answer: Answer) -> bool:
+    """An answer that neither is evidence nor takes a step away, such as "I know" before a restart.
+
+    No tree asks such a question by itself: it comes between two of its states.
+    """
+    step = flow.step(answer.step_id)
+    if not isinstance(step, Check) or step.safety or step.always or step.given:
+        return False
+    return not any(answer.answer_id in other.unless.get(answer.step_id, ()) for other in flow.steps)
 
 
 def _worked_out(
@@ -405,7 +418,7 @@ def class_of(
 def posterior(flow: Flow, attributes: Attributes, answers: Iterable[Answer]) -> dict[str, float]:
     """P(fault | answers) by naive Bayes, in the order of the flow's faults; sums to 1."""
     weights = _prior(flow, attributes)
-    for answer in _latest(flow, answers).values():
+    for answer in latest(flow, answers).values():
         weights = _weighed(weights, _resolve(flow, answer)[0], answer.answer_id)
     return _normalised(weights)
 
@@ -422,10 +435,17 @@ def _prior(flow: Flow, attributes: Attributes) -> dict[str, float]:
     return weights
 
 
+def offered(
+    flow: Flow, attributes: Attributes, answers: Sequence[Answer], *, actor: Actor
+) -> list[Step]:
+    """The steps not done yet that this person can do here and no answer has made pointless."""
+    return _open(flow, attributes, latest(flow, answers), actor)
+
+
 def evidence(flow: Flow, answers: Iterable[Answer]) -> list[Finding]:
     """What was found, in the order of asking, for the desk. Raises AnswerError."""
     found = []
-    for answer in _latest(flow, answers).values():
+    for answer in latest(flow, answers).values():
         step, option = _resolve(flow, answer)
         found.append(Finding(step, option, option.bad))
     return found
@@ -462,7 +482,7 @@ def _resolve(flow: Flow, answer: Answer) -> tuple[Step, AnswerOption]:
     raise AnswerError(f"step {step.id} of flow {flow.id} has no answer {answer.answer_id!r}")
 
 
-def _latest(flow: Flow, answers: Iterable[Answer]) -> dict[str, Answer]:
+def latest(flow: Flow, answers: Iterable[Answer]) -> dict[str, Answer]:
     """The last answer of every step, at the place of its first."""
     latest: dict[str, Answer] = {}
     for answer in answers:

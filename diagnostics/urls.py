@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from diagnostics.views import codes, logs, walk
+from diagnostics.views import codes, flow_release, flows, guides, logs, trace, walk
 
 app_name = "diagnostics"
 urlpatterns = [
@@ -17,9 +17,14 @@ urlpatterns = [
     path("t/<code>/fixed", walk.fixed, name="fixed"),
     path("t/<code>/stopped", walk.stopped, name="stopped"),
     path("t/<code>/unsolved", walk.unsolved, name="unsolved"),
+    path("desk/d/<ref>/", trace.trace, name="trace"),
     path("desk/logs/", logs.index, name="logs"),
     path("desk/logs/<ref>/", logs.page, name="log"),
     path("desk/logs/<ref>/check", logs.check, name="check_log"),
+    path("t/<code>/guides/", guides.machine_guides, name="machine_guides"),
+    path("t/<code>/guides/<slug:name>/", guides.machine_guide, name="machine_guide"),
+    path("guides/", guides.guides, name="guides"),
+    path("guides/<slug:name>/", guides.guide, name="guide"),
     path("t/<code>/code", codes.of_machine, name="code"),
     path("codes/", codes.look_up, name="codes"),
     path("desk/codes/", codes.desk, name="desk_codes"),
@@ -27,4 +32,29 @@ urlpatterns = [
     path("desk/codes/<ref>/", codes.change, name="own_code"),
     path("desk/codes/<ref>/drop", codes.drop, name="drop_code"),
     path("desk/codes/waiting/<ref>/dismiss", codes.dismiss, name="dismiss_code"),
+    path("settings/flows/", flows.flows, name="flows"),
+    path("settings/flows/import", flow_release.bring_in, name="flow_import"),
+    path("settings/flows/<slug:symptom>/", flows.flow, name="flow"),
+    path("settings/flows/<slug:symptom>/start", flows.start, name="flow_start"),
+    path("settings/flows/<slug:symptom>/texts", flows.texts, name="flow_texts"),
+    path("settings/flows/<slug:symptom>/steps/new", flows.new_step, name="flow_new_step"),
+    path("settings/flows/<slug:symptom>/step/<slug:name>/", flows.step, name="flow_step"),
+    path("settings/flows/<slug:symptom>/causes/new", flows.new_fault, name="flow_new_fault"),
+    path("settings/flows/<slug:symptom>/cause/<slug:name>/", flows.fault, name="flow_fault"),
+    path("settings/flows/<slug:symptom>/arrange", flows.arrange, name="flow_arrange"),
+    path("settings/flows/<slug:symptom>/undo", flows.undo, name="flow_undo"),
+    path("settings/flows/<slug:symptom>/compare", flow_release.compare, name="flow_compare"),
+    path(
+        "settings/flows/<slug:symptom>/compare/ask",
+        flow_release.ask_comparison,
+        name="flow_ask_comparison",
+    ),
+    path("settings/flows/<slug:symptom>/preview", flow_release.preview, name="flow_preview"),
+    path("settings/flows/<slug:symptom>/review", flow_release.ask_review, name="flow_ask_review"),
+    path("settings/flows/<slug:symptom>/approve", flow_release.approve, name="flow_approve"),
+    path("settings/flows/<slug:symptom>/publish", flow_release.publish, name="flow_publish"),
+    path("settings/flows/<slug:symptom>/discard", flow_release.discard, name="flow_discard"),
+    path("settings/flows/<slug:symptom>/versions", flow_release.versions, name="flow_versions"),
+    path("settings/flows/<slug:symptom>/restore", flow_release.restore, name="flow_restore"),
+    path("settings/flows/<slug:symptom>/export", flow_release.export, name="flow_export"),
 ]

@@ -5,14 +5,13 @@ from typing import Any
 
 from django.conf import settings
 from django.utils import translation
-from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from diagnostics import actions
 from diagnostics.codes import CodeEntry, folded
 from diagnostics.engine import Ask, Outcome
-from diagnostics.flow import Check
+from diagnostics.explanations import why_for_desk, why_for_merchant
 from diagnostics.models import DiagnosisRun, reader_language
 from merchants.api.shapes import REF_LENGTH
 from posdoctor.accounts.actor import Actor
@@ -72,6 +71,9 @@ class DiagnosisOutcome(Shape):
     kind = serializers.ChoiceField(choices=["solved", "call", "stop_use"])
     causes = Cause(many=True)
     advice = serializers.CharField()
+    exit = serializers.CharField(
+        help_text="To whom a call goes: desk, acquirer, network_provider or replacement"
+    )
 
 
 class GivenAnswer(Shape):
@@ -216,7 +218,7 @@ def shown(run: DiagnosisRun, actor: Actor) -> Any:
             "state": run.state,
             "next": _next(result) if isinstance(result, Ask) else None,
             "outcome": _outcome(run, result, actor) if isinstance(result, Outcome) else None,
-            "why": _why(result),
+            "why": _why(run, result, actor),
             "steps_done": len(run.ordered_steps()),
             "answers": [
                 {
@@ -267,12 +269,11 @@ def _outcome(run: DiagnosisRun, outcome: Outcome, actor: Actor) -> dict[str, Any
             shown_cause["probability"] = round(probability, 4)
         causes.append(shown_cause)
     advice = flow.advice(outcome.advice).get(language)
-    return {"kind": outcome.kind, "causes": causes, "advice": advice}
+    return {"kind": outcome.kind, "causes": causes, "advice": advice, "exit": outcome.exit}
 
 
-def _why(result: Ask | Outcome | None) -> str:
+def _why(run: DiagnosisRun, result: Ask | Outcome | None, actor: Actor) -> str:
     if not isinstance(result, Ask):
         return ""
-    if isinstance(result.step, Check):
-        return _("Safety comes first") if result.step.safety else _("Tells the causes apart")
-    return _("Helps with a likely cause")
+    words = why_for_desk if actor.is_staff else why_for_merchant
+    return words(run, run.answers(), result)

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from diagnostics import access, actions
 from diagnostics.access import machine_page, show
 from diagnostics.engine import Ask
+from diagnostics.explanations import why_for_merchant
 from diagnostics.flow import Fix, Step
 from diagnostics.forms import FindForm, WordsForm
 from diagnostics.models import DiagnosisRun, FlowVersion, reader_language
@@ -206,18 +207,26 @@ def _tiles(terminal: Terminal) -> list[Tile]:
 
 def _step_context(run: DiagnosisRun, asked: Ask, number: int) -> dict[str, Any]:
     """The page of step `number`; an answer given before is marked."""
-    language, step = reader_language(), asked.step
     given = run.ordered_steps()[number - 1 : number]
     return {
         "run": run,
+        "why": why_for_merchant(run, run.answers()[: number - 1], asked),
+        **question_context(asked, number, given[0].answer_id if given else ""),
+    }
+
+
+def question_context(asked: Ask, number: int, before: str = "") -> dict[str, Any]:
+    """What a step shows, whoever walks; `before` is the answer given earlier."""
+    language, step = reader_language(), asked.step
+    return {
         "step": step,
         "number": number,
         "minutes": asked.minutes_left,
         "question": step.text.get(language),
         "how": step.how.get(language) if step.how else "",
         "wait_seconds": step.wait_seconds if isinstance(step, Fix) else 0,
-        "choices": _choices(step, given[0].answer_id if given else ""),
-        "was_answered": bool(given),
+        "choices": _choices(step, before),
+        "was_answered": bool(before),
     }
 
 

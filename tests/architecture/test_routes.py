@@ -129,9 +129,14 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
     "diagnostics:fixed": {GET: PUBLIC, POST: PUBLIC},
     "diagnostics:stopped": {GET: PUBLIC},
     "diagnostics:unsolved": {GET: PUBLIC},
+    "diagnostics:guides": {GET: PUBLIC},
+    "diagnostics:guide": {GET: PUBLIC},
+    "diagnostics:machine_guides": {GET: PUBLIC},
+    "diagnostics:machine_guide": {GET: PUBLIC},
     "diagnostics:code": {GET: PUBLIC, POST: PUBLIC},
     "diagnostics:codes": {GET: PUBLIC, POST: PUBLIC},
     "diagnostics:desk_codes": {GET: DESK},
+    "diagnostics:trace": {GET: DESK | {"outsider": HIDDEN}},
     "diagnostics:define_code": {GET: LEADS, POST: LEADS},
     "diagnostics:own_code": {GET: LEADS, POST: LEADS},
     # Gone after the first.
@@ -256,14 +261,17 @@ def arguments(name: str, world: World) -> dict[str, object]:
     """Path parts of a route, all pointing at objects of our provider."""
     app, _, short = name.partition(":")
     own_codes: dict[str, dict[str, object]] = {
-        "find": {}, "codes": {}, "desk_codes": {}, "define_code": {},
+        "find": {}, "guides": {}, "guide": {"name": "network_down"},
+        "codes": {}, "desk_codes": {}, "define_code": {},
         "own_code": {"ref": world.own_code}, "drop_code": {"ref": world.own_code},
-        "dismiss_code": {"ref": world.unknown_code},
+        "dismiss_code": {"ref": world.unknown_code}, "trace": {"ref": world.run},
     }  # fmt: skip
     if app == "diagnostics" and short not in own_codes:
         parts: dict[str, object] = {"code": world.terminal.sticker_code}
         if short in {"begin", "step"}:
             parts["symptom"] = "network_down"
+        if short == "machine_guide":
+            parts["name"] = "network_down"
         return parts | ({"number": 1} if short == "step" else {})
     if short.startswith("report"):
         key = {"key": "nothing"} if "photo" in short else {}

@@ -232,9 +232,11 @@ def test_evidence_stands_before_the_conversation_with_bad_answers_marked(desk: P
     assert page.index(asked.step.text.zh) < page.index("能快点吗")
     assert re.search(rf'<li class="f">.*?{re.escape(bad.text.zh)}', page, re.DOTALL)
     assert fault.text.zh in page
-    assert "72" not in re.sub(
-        r"T-\w+|D-\w+|\d{6,}", "", page[page.index('class="ev"') : page.index("</article>")]
-    )
+    assert f"{fault.text.zh} 72 %" in page
+    trace = desk.client.get(reverse("diagnostics:trace", args=[run.ref])).text
+    assert asked.step.text.zh in trace
+    assert "先看安全" in trace
+    assert "剩下的步骤" not in trace
 
 
 def test_reply_and_note_look_and_read_differently(desk: Persona, terminal):

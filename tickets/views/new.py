@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from diagnostics import actions as checks
 from diagnostics.engine import Answer, Ask
+from diagnostics.explanations import why_for_desk
 from diagnostics.models import DiagnosisRun, FlowVersion, reader_language
 from merchants.models import Contact
 from posdoctor.accounts.actor import Actor
@@ -172,6 +173,7 @@ def _step_context(
         "run": run,
         "step": asked.step,
         "question": asked.step.text.get(language),
+        "why": why_for_desk(run, answers[: number - 1], asked),
         "how": asked.step.how.get(language) if asked.step.how else "",
         "choices": [
             {

@@ -9,7 +9,6 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext_lazy
 
-from diagnostics.engine import evidence
 from diagnostics.flow import OTHER, Flow
 from diagnostics.models import DiagnosisRun, reader_language
 from merchants.hours import grouped
@@ -136,8 +135,9 @@ class EvidenceLine:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was checked before the report."""
+    """What was checked before the report. `causes`: the likeliest, with their weight."""
 
+    ref: str
     lines: Sequence[EvidenceLine]
     causes: Sequence[str]
     advice: str
@@ -175,13 +175,18 @@ def evidence_of(run: DiagnosisRun | None) -> Evidence | None:
     language = reader_language()
     flow = run.flow_version.flow if run.flow_version else None
     lines = []
-    for finding in evidence(flow, run.answers()) if flow else []:
+    for finding in run.findings():
         tone, icon = _TONES[finding.is_bad]
         question, answer = finding.step.text.get(language), finding.answer.text.get(language)
         lines.append(EvidenceLine(question, answer, tone, icon))
     return Evidence(
         lines=lines,
-        causes=[cause_words(cause, flow) for cause in likely_causes(run) if cause != OTHER],
+        ref=run.ref,
+        causes=[
+            f"{cause_words(cause, flow)} {round(100 * share)} %"
+            for cause, share in run.outcome.get("causes") or []
+            if cause != OTHER
+        ],
         advice=run.advice,
         took=run.finished_at - run.started_at if run.finished_at else None,
         is_by_desk=not run.browser_key,
