@@ -253,11 +253,13 @@ _DIGITS = re.compile(r"\d+")
 _CALM = re.compile(r"[^\W\dBbDdFf_][^\d*=^;%?]{0,20}?(?=[^\W\d_])")
 
 
-def scrub_stream(chunks: Iterable[str]) -> Iterator[str]:
+def scrub_stream(chunks: Iterable[str], counts: dict[str, int] | None = None) -> Iterator[str]:
     """Scrub a text that comes in pieces; a number across pieces is found as in one text.
 
-    Memory stays bounded: what is yielded lags at most some 270,000 characters behind.
+    Memory stays bounded: what is yielded lags at most some 270,000 characters behind. What was
+    taken out is added to `counts`, per kind of ``KINDS``.
     """
+    taken = dict.fromkeys(KINDS, 0) if counts is None else counts
     held, begin = "", 0
     for chunk in chunks:
         held += chunk
@@ -268,10 +270,18 @@ def scrub_stream(chunks: Iterable[str]) -> Iterator[str]:
         regions = [region for region in regions if region.start < cut]
         if regions and regions[-1].end > cut:
             cut = regions.pop().start
+        _count(regions, taken)
         yield _replace(held, begin, cut, regions)
         context = max(0, cut - LOOKBACK)
         held, begin = held[context:], cut - context
-    yield _replace(held, begin, len(held), find_regions(held, begin))
+    regions = find_regions(held, begin)
+    _count(regions, taken)
+    yield _replace(held, begin, len(held), regions)
+
+
+def _count(regions: Iterable[Region], counts: dict[str, int]) -> None:
+    for region in regions:
+        counts[region.kind] = counts.get(region.kind, 0) + 1
 
 
 def _calm_cut(text: str, cut: int) -> int:
