@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from diagnostics.actions import trees
+from diagnostics.actions import comparing, trees
 from posdoctor.core import clock
 
 
@@ -10,3 +10,9 @@ from posdoctor.core import clock
 def compile_trees() -> None:
     """Compiles flows for classes of terminals; woken by the first run of a class, and swept."""
     trees.compile_wanted(clock.now())
+
+
+@shared_task(name=comparing.COMPARE, soft_time_limit=200, time_limit=240)
+def compare_drafts() -> None:
+    """Works out what a draft would change for merchants; woken by its author, and swept."""
+    comparing.compare_wanted(clock.now())

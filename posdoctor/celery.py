@@ -81,6 +81,13 @@ app.conf.beat_schedule = {
         "schedule": 60,
         "options": {"expires": 60},
     },
+    # Works out minutes and first steps of drafts; whoever asks wakes it. Without it a comparison
+    # that was asked for while Redis was down never comes.
+    "diagnostics.compare_drafts": {
+        "task": "diagnostics.compare_drafts",
+        "schedule": 60,
+        "options": {"expires": 60},
+    },
     # Drops reports that were begun and never sent. Without it phones and photos pile up.
     "tickets.purge_drafts": {
         "task": "tickets.purge_drafts",

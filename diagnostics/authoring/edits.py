@@ -26,6 +26,7 @@ TRIED: tuple[tuple[str, str, str], ...] = (
     ("unable", "做不到", "I can’t do this"),
 )
 NEW_MINUTES = 1.0
+NEW_ICONS = {"check": "search", "fix": "wrench"}
 NEW_SHARE = 0.02
 MOST_STEPS, MOST_FAULTS, MOST_ANSWERS = 90, 60, 12
 
@@ -93,6 +94,7 @@ def with_new_step(
         raise EditError("full")
     name = _free_id([step["id"] for step in steps], f"own_{kind}")
     step: Part = {"id": name, "minutes": NEW_MINUTES, "text": dict(text), "kind": kind}
+    step["icon"] = NEW_ICONS[kind]
     if kind == "check":
         step["answers"] = [_option(*YES_NO[0], bad=True), _option(*YES_NO[1], bad=False)]
         step["answers"].append(_option(*NOT_SURE))

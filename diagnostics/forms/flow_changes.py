@@ -1,0 +1,139 @@
+"""The difference of two flows in the reader's words, grouped by step and cause."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from diagnostics.authoring.changes import Change
+from diagnostics.flow import Flow
+from diagnostics.forms.flow_words import (
+    ACTORS,
+    FIELDS,
+    SIGNS,
+    conditions_words,
+    likelihood_words,
+    times_words,
+)
+from diagnostics.models import reader_language
+
+
+@dataclass(frozen=True)
+class ChangeLine:
+    """One difference: what, and its value before and after ("" = not there)."""
+
+    label: str
+    before: str
+    after: str
+    is_safety: bool
+
+
+@dataclass(frozen=True)
+class ChangeGroup:
+    """Everything that differs in one step, one cause, or the flow's own words."""
+
+    title: str
+    how: str
+    icon: str
+    lines: list[ChangeLine]
+
+    @property
+    def is_safety(self) -> bool:
+        """Whether a second person has to approve it."""
+        return any(line.is_safety for line in self.lines)
+
+
+def grouped(found: Sequence[Change], before: Flow | None, after: Flow) -> list[ChangeGroup]:
+    """Groups in the order of the changes."""
+    words = _Words(before, after)
+    groups: dict[tuple[str, str], list[Change]] = {}
+    for change in found:
+        groups.setdefault((change.where, change.part), []).append(change)
+    return [words.group(where, part, rows) for (where, part), rows in groups.items()]
+
+
+class _Words:
+    """Names of parts, answers and causes of two flows in one language."""
+
+    def __init__(self, before: Flow | None, after: Flow) -> None:
+        self.flows = [after, *([before] if before else [])]
+        self.language = reader_language()
+
+    def group(self, where: str, part: str, rows: Sequence[Change]) -> ChangeGroup:
+        how = next(
+            (row.how for row in rows if row.how in {"added", "removed"} and not row.answer), ""
+        )
+        icon = {"flow": "message-square-text", "faults": "stethoscope", "steps": "list"}[where]
+        title = self.part(part) if part else _("Words of the flow")
+        lines = [self.line(row) for row in rows]
+        return ChangeGroup(title, how, icon, lines)
+
+    def line(self, change: Change) -> ChangeLine:
+        label = str(FIELDS.get(change.field, change.field))
+        if change.field == "likelihood":
+            label = self._likelihood(change)
+        elif change.answer and change.field != "answer":
+            label = f"{self.answer(change.part, change.answer)} · {label}"
+        elif not change.field:
+            label = _("Whole step") if change.where == "steps" else _("Whole cause")
+        return ChangeLine(
+            label, self.value(change, change.before), self.value(change, change.after),
+            change.is_safety,
+        )  # fmt: skip
+
+    def _likelihood(self, change: Change) -> str:
+        fault = self.part(change.fault) if change.fault else _("All other causes")
+        answer = self.answer(change.part, change.answer) if change.answer else _("Helps")
+        return f"{fault} · {answer}"
+
+    def value(self, change: Change, value: Any) -> str:
+        """A plain value of a document as people read it."""
+        if value is None:
+            return ""
+        if change.field == "likelihood":
+            return likelihood_words(value)
+        if change.field == "weight":
+            return _("%(n)s of 100") % {"n": f"{value * 100:.1f}"}
+        if change.field == "actor":
+            return str(ACTORS.get(value, value))
+        if change.field == "bad":
+            return str(SIGNS["bad" if value else "good"])
+        return self._plain(change.field, value)
+
+    def _plain(self, field: str, value: Any) -> str:
+        if isinstance(value, bool):
+            return _("Yes") if value else _("No")
+        if isinstance(value, Mapping):
+            return self._mapping(field, value)
+        if isinstance(value, list):
+            return _(", ").join(self._plain(field, one) for one in value)
+        return f"{value:g}" if isinstance(value, float) else str(value)
+
+    def _mapping(self, field: str, value: Mapping[str, Any]) -> str:
+        if set(value) <= {"zh", "en"}:
+            return f"{value.get('zh', '')} / {value.get('en', '')}"
+        if field == "requires":
+            return conditions_words(value)
+        if field == "when":
+            return f"{conditions_words(value['if'])}: {times_words(value['times'])}"
+        if field == "unless":
+            pairs = [(step, one) for step, answers in value.items() for one in answers]
+            return _(", ").join(f"{self.part(s)} → {self.answer(s, a)}" for s, a in pairs)
+        return _(", ").join(self._plain(name, inner) for name, inner in value.items())
+
+    def part(self, name: str) -> str:
+        """The text of a step or cause; its short name where neither flow has it."""
+        for flow in self.flows:
+            if found := flow.step(name) or flow.fault(name):
+                return found.text.get(self.language) or name
+        return name
+
+    def answer(self, step_id: str, answer_id: str) -> str:
+        """The text of an answer."""
+        for flow in self.flows:
+            step = flow.step(step_id)
+            for option in step.answers if step else ():
+                if option.id == answer_id:
+                    return option.text.get(self.language) or answer_id
+        return answer_id
