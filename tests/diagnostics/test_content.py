@@ -355,6 +355,16 @@ def test_router_first_then_two_minutes_then_the_terminal() -> None:
     assert "先看上一笔" in line
 
 
+def test_an_address_is_changed_only_where_it_was_seen_to_be_wrong() -> None:
+    flow = FLOWS["network_down"]
+    answer = typical(flow, "nw_ip_config")
+    steps = asked(flow, NOTHING_KNOWN, "merchant", answer)
+    assert steps.index("bad_ip") < steps.index("automatic_address")
+    for seen in ("no", "unsure"):
+        other = but(answer, "bad_ip", seen)
+        assert "automatic_address" not in asked(flow, NOTHING_KNOWN, "merchant", other)
+
+
 def test_a_flat_battery_is_asked_early_and_charged_first() -> None:
     flow = FLOWS["cannot_sign_in"]
     answer = typical(flow, "si_power")

@@ -94,8 +94,8 @@ def test_every_place_is_there(row: Row) -> None:
             _, resolver = get_resolver().namespace_dict[space]
             assert name in resolver.reverse_dict, place
         elif "#" in place:
-            flow, _, fault = place.partition("#")
-            assert FLOWS[flow].fault(fault) is not None, place
+            name, _, fault = place.partition("#")
+            assert FLOWS[name].fault(fault) is not None, place
         elif "/" in place:
             continue
         else:
