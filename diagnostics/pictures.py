@@ -92,10 +92,11 @@ def _document() -> Mapping[str, Any]:
 
 @lru_cache(maxsize=1)
 def _drawings() -> Mapping[str, Drawing]:
-    return MappingProxyType(dict(_read_drawings(_document()["drawings"] or {})))
+    return MappingProxyType(dict(read_drawings(_document()["drawings"] or {})))
 
 
-def _read_drawings(entries: Mapping[str, Any]) -> Iterator[tuple[str, Drawing]]:
+def read_drawings(entries: Mapping[str, Any]) -> Iterator[tuple[str, Drawing]]:
+    """Name and drawing of every entry of the file. Raises PicturesError."""
     for name, entry in entries.items():
         plain = _drawing(name, name, entry, {})
         forms = {

@@ -153,6 +153,8 @@ def test_public_pages(open_browser, full_ticket, shop, language, viewport, dark)
         f"/t/{code}/check/network_down/1", f"/r/{full_ticket.track_token}", "/t/AAAAAAAA",
         "/nothing-here", "/account/sign-in/", "/account/reset/",
         "/codes/", "/codes/?q=58", f"/t/{code}/code", f"/t/{code}/code?q=77",
+        "/guides/", "/guides/network_down/", "/guides/sign_in/", f"/t/{code}/guides/",
+        f"/t/{code}/guides/cannot_print/",
         f"/t/{code}/code?q=%E9%98%B2%E6%8B%86", f"/t/{code}/code?q=zzzz",
     ]  # fmt: skip
     walk(open_browser, urls, language, viewport, dark=dark, enter=begin)
