@@ -4,7 +4,8 @@ import itertools
 from datetime import UTC, datetime
 from typing import Any
 
-from diagnostics.models import DiagnosisRun, FlowVersion, OwnCode, UnknownCode
+from diagnostics.log_reader import read as read_log
+from diagnostics.models import DiagnosisRun, FlowVersion, LogAnalysis, OwnCode, UnknownCode
 from merchants.models import Contact, Membership, Merchant, Store
 from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.models import Provider, Seat, Team, User
@@ -186,6 +187,17 @@ def make_clocks(ticket: Ticket, **seconds: int) -> dict[str, Clock]:
         at=ticket.opened_at,
     )
     return {clock.promise: clock for clock in ticket.clocks.all()}
+
+
+def make_log_analysis(terminal: Terminal, **fields: Any) -> LogAnalysis:
+    """A log of the terminal with a code, words, a wrong gateway and repeated lines."""
+    lines = ["IP: 192.168.1.5", "Mask: 255.255.255.0", "Gateway: 192.168.2.1", "签到失败 应答码: 77"]
+    lines += ["connect to host 10.2.3.4 timed out, rssi=-84"] * 6 + ["主密钥不存在, app version: 1.2.3"]
+    log = "\n".join(f"2026-11-20 10:{n:02}:00 {line}" for n, line in enumerate(lines))
+    values = {"source": "paste", "findings": read_log(log).to_dict(), "made_at": T0}
+    return LogAnalysis.objects.create(
+        provider=terminal.provider, terminal=terminal, **values | fields
+    )
 
 
 def make_own_code(provider: Provider, **fields: Any) -> OwnCode:

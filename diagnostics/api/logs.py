@@ -18,6 +18,7 @@ from posdoctor.accounts.models import ApiToken
 from posdoctor.accounts.policies import Permission, require
 from posdoctor.core import doors
 from posdoctor.core.api.errors import invalid
+from posdoctor.core.api.parsers import FormParser, JsonParser
 from posdoctor.core.api.schema import documented
 from posdoctor.core.api.shapes import Input, Shape, read
 from terminals.models import Terminal
@@ -135,6 +136,7 @@ class LogAnalyses(ApiView):
     """`log-analyses/`"""
 
     area = ApiToken.Area.DIAGNOSES.value
+    parser_classes = (JsonParser, FormParser)
     max_body: ClassVar[int] = MAX_BYTES + 1024 * 1024
 
     def check_throttles(self, request: Request) -> None:

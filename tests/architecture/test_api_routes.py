@@ -99,6 +99,7 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
     "api:terminal_move": {POST: JOB_DESK},
     "api:terminal_sticker": {POST: JOB_DESK},
     "api:response_codes": {GET: OWN},
+    "api:log_analyses": {POST: ADD},
     "api:symptoms": {GET: OWN},
     "api:diagnoses": {POST: WALK},
     "api:diagnosis": {GET: RECORD},

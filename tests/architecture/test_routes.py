@@ -16,6 +16,7 @@ from posdoctor.notifications.models import Delivery
 from terminals.models import Terminal
 from tests.builders import (
     actor_of,
+    make_log_analysis,
     make_message,
     make_own_code,
     make_run,
@@ -120,6 +121,9 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
     "terminals:replace_sticker": {GET: OURS_DESK, POST: OURS_DESK},
     "terminals:of_merchant": {GET: OURS_DESK},
     "diagnostics:find": {GET: PUBLIC, POST: PUBLIC},
+    "diagnostics:logs": {GET: DESK, POST: DESK},
+    "diagnostics:log": {GET: OURS_DESK},
+    "diagnostics:check_log": {POST: OURS_DESK},
     "diagnostics:sticker": {GET: PUBLIC},
     "diagnostics:start": {GET: PUBLIC},
     "diagnostics:start_slash": {GET: PUBLIC},
@@ -214,6 +218,7 @@ class World:
     # An API token of the desk.
     token: str
     calendar: str
+    log: str
     own_code: str
     unknown_code: str
     notice: UUID
@@ -250,6 +255,7 @@ def world(terminal: Terminal, field: Persona, desk: Persona) -> World:
         run=make_run(terminal, "network_down").ref,
         token=token.ref,
         calendar=Calendar.objects.create(provider=ticket.provider, name="全年").ref,
+        log=make_log_analysis(terminal).ref,
         own_code=make_own_code(ticket.provider).ref,
         unknown_code=make_unknown_code(ticket.provider).ref,
         notice=notice.key,
@@ -262,6 +268,7 @@ def arguments(name: str, world: World) -> dict[str, object]:
     app, _, short = name.partition(":")
     own_codes: dict[str, dict[str, object]] = {
         "find": {}, "guides": {}, "guide": {"name": "network_down"},
+        "logs": {}, "log": {"ref": world.log}, "check_log": {"ref": world.log},
         "codes": {}, "desk_codes": {}, "define_code": {},
         "own_code": {"ref": world.own_code}, "drop_code": {"ref": world.own_code},
         "dismiss_code": {"ref": world.unknown_code}, "trace": {"ref": world.run},

@@ -15,6 +15,7 @@ from posdoctor.accounts.roles import Role
 from terminals.models import Terminal
 from tests.browser.conftest import DESK, PHONE
 from tests.builders import (
+    make_log_analysis,
     make_message,
     make_run,
     make_seat,
@@ -164,6 +165,7 @@ def test_public_pages(open_browser, full_ticket, shop, language, viewport, dark)
 def test_desk_pages(open_browser, full_ticket, shop, sign_in, language, viewport, dark):
     person = make_seat(shop.provider, Role.FIELD).user
     waiting = make_unknown_code(shop.provider)
+    log = make_log_analysis(shop)
     urls = [
         "/desk/", "/desk/q/all/", "/desk/q/unassigned/", f"/desk/t/{full_ticket.ref}/",
         f"/desk/t/{full_ticket.ref}/print", "/desk/new", f"/desk/new/{shop.ref}/",
@@ -176,6 +178,7 @@ def test_desk_pages(open_browser, full_ticket, shop, sign_in, language, viewport
         "/ops/", "/ops/deliveries/", "/desk/notices/", "/settings/sla/", "/settings/hours/",
         "/settings/hours/new", "/desk/codes/", "/desk/codes/?q=58", "/desk/codes/new",
         f"/desk/codes/new?for={waiting.ref}",
+        f"/desk/logs/?terminal={shop.ref}", f"/desk/logs/{log.ref}/",
     ]  # fmt: skip
     walk(
         open_browser,

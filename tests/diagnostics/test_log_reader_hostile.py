@@ -120,10 +120,10 @@ def test_a_directory_of_a_million_names_is_not_read():
 
 WORDS = st.sampled_from([
     "应答码", "code", "：", " ", "\n", "\r\n", "77", "A0", "通讯超时", "ip", "=", "169.254.1.1",
-    "gateway", "网关", "255.255.255.0", "2026-11-20 10:21:33", "10:21", "timeout", "tamper", "ok",
-    "version", "firmware", "1.2.3", CARD, "6222 0212 3456 7890", "cvv 123", "密码：123456", "{", "}",
-    "[", "]", '"', ",", "\0", "\ud800", "\u200b", "４１１１", "DiagnosisResponse", "IsReachableFlag",
-    "false", "İ", ";4111111111111111=25121011000012345?",
+    "gateway", "网关", "255.255.255.0", "2026-11-20 10:21:33", "10:21", "timeout", "tamper",
+    "ok", "version", "firmware", "1.2.3", CARD, "6222 0212 3456 7890", "cvv 123", "密码：123456",
+    "{", "}", "[", "]", '"', ",", "\0", "\ud800", "\u200b", "４１１１", "DiagnosisResponse",
+    "IsReachableFlag", "false", "İ", ";4111111111111111=25121011000012345?",
 ])  # fmt: skip
 TEXTS = st.one_of(st.text(max_size=300), st.lists(WORDS, max_size=60).map("".join))
 
