@@ -40,6 +40,7 @@ urlpatterns = [
     path("desk/t/<ticket_ref:ref>/dispatch", ticket.dispatch, name="dispatch"),
     path("desk/t/<ticket_ref:ref>/arrive", ticket.arrive, name="arrive"),
     path("desk/t/<ticket_ref:ref>/leave", ticket.leave, name="leave"),
+    path("desk/t/<ticket_ref:ref>/fix", ticket.fix, name="fix"),
     path("desk/t/<ticket_ref:ref>/resolve", ticket.resolve, name="resolve"),
     path("desk/t/<ticket_ref:ref>/reopen", ticket.reopen, name="reopen"),
     path("desk/t/<ticket_ref:ref>/cancel", ticket.cancel, name="cancel"),

@@ -114,6 +114,7 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
     "api:tickets": {GET: OWN, POST: WALK},
     "api:ticket": {GET: JOB, PATCH: JOB},
     "api:ticket_timeline": {GET: JOB},
+    "api:ticket_fixes": {GET: JOB, POST: JOB_SEATS},
     "api:ticket_clocks": {GET: JOB},
     "api:ticket_attachments": {GET: JOB},
     "api:ticket_attachment": {GET: JOB},

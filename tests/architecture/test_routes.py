@@ -175,6 +175,7 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
     "tickets:dispatch": {POST: OURS},
     "tickets:arrive": {POST: OURS},
     "tickets:leave": {POST: OURS},
+    "tickets:fix": {POST: OURS},
     "tickets:resolve": {POST: OURS},
     "tickets:reopen": {POST: OURS_DESK_DEED},
     "tickets:cancel": {POST: OURS_DESK_DEED},

@@ -426,7 +426,7 @@ def test_the_ticket_page_stays_cheap(desk: Persona, terminal, django_assert_max_
         make_message(ticket)
         make_ticket(terminal)
     desk.client.get(address("ticket", ticket))
-    with django_assert_max_num_queries(19):
+    with django_assert_max_num_queries(20):
         desk.client.get(address("ticket", ticket, "?q=all"))
 
 

@@ -181,6 +181,13 @@ class ResolveInput(Input):
     note = serializers.CharField(max_length=WORDS_LENGTH, allow_blank=True, default="")
 
 
+class TriedFixInput(Input):
+    """A fix of the flow and whether it worked; null takes one's own entry back."""
+
+    step = serializers.CharField(max_length=60)
+    worked = serializers.BooleanField(allow_null=True)
+
+
 class ReopenInput(Input):
     """Why work goes on."""
 

@@ -149,6 +149,23 @@ class Ticket(Shape):
         return shown if self._is_seat else None
 
 
+class TriedFix(Shape):
+    """A fix that staff tried."""
+
+    step = serializers.CharField(source="step_id", help_text="Of the flow that was walked")
+    worked = serializers.BooleanField()
+    tried_at = serializers.DateTimeField()
+    who = serializers.CharField(source="tried_by_name")
+
+
+class TriedFixes(Shape):
+    """All of one ticket, in the order they were tried."""
+
+    results = TriedFix(many=True)
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+
+
 class Filed(Shape):
     """A filed report: the ticket's reference and the merchant's status link."""
 

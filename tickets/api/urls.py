@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from tickets.api import deeds, promises, reads, reports
+from tickets.api import deeds, fixes, promises, reads, reports
 
 VERBS = {
     "reply": deeds.Reply,
@@ -35,6 +35,7 @@ urlpatterns = [
     path("tickets/", reads.Tickets.as_view(), name="tickets"),
     path("tickets/<str:ref>/", reads.OneTicket.as_view(), name="ticket"),
     path("tickets/<str:ref>/timeline/", reads.Timeline.as_view(), name="ticket_timeline"),
+    path("tickets/<str:ref>/fixes/", fixes.Fixes.as_view(), name="ticket_fixes"),
     path("tickets/<str:ref>/clocks/", promises.Clocks.as_view(), name="ticket_clocks"),
     path("tickets/<str:ref>/attachments/", reads.Attachments.as_view(), name="ticket_attachments"),
     path(

@@ -193,11 +193,28 @@ class LeaveForm(DeedForm):
     reason = _reason(gettext_lazy("Reason"), gettext_lazy("Say why the visit ended"))
 
 
+class CauseSelect(forms.RadioSelect):
+    """The likeliest causes as large buttons above all others; plain radios without a script."""
+
+    template_name = "tickets/desk/_causes.html"
+
+    def optgroups(
+        self, name: str, value: list[Any], attrs: dict[str, Any] | None = None
+    ) -> list[Any]:
+        """Numbers the radios through the groups: the error summary leads to the first one."""
+        groups = super().optgroups(name, value, attrs)
+        options = [option for _label, inside, _place in groups for option in inside]
+        for place, option in enumerate(options):
+            if "id" in option["attrs"] and attrs:
+                option["attrs"]["id"] = f"{attrs['id']}_{place}"
+        return groups
+
+
 class ResolveForm(DeedForm):
     """What it was, how sure, who fixed it, and how that was seen: all four or no resolution."""
 
     deed = "resolve"
-    cause = forms.ChoiceField(label=gettext_lazy("Cause"), widget=forms.RadioSelect)
+    cause = forms.ChoiceField(label=gettext_lazy("Cause"), widget=CauseSelect)
     certainty = forms.ChoiceField(
         label=gettext_lazy("Certainty"), choices=Certainty.choices, widget=forms.RadioSelect
     )
@@ -223,7 +240,7 @@ class ResolveForm(DeedForm):
 
     def __init__(self, data: Any = None, **kwargs: Any) -> None:
         super().__init__(data, **kwargs)
-        _choices(self, "cause", cause_choices(self.around.flow, self.around.likely))
+        _choices(self, "cause", grouped_causes(self.around.flow, self.around.likely))
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -361,12 +378,29 @@ class PhoneReportForm(PlainForm):
         }
 
 
+def grouped_causes(flow: Flow | None, likely: Sequence[str]) -> list[Any]:
+    """As `cause_choices`, the run's likeliest in a group above the rest where there are some."""
+    every = cause_choices(flow, likely)
+    count = len(_top_causes(flow, likely))
+    if not count:
+        return every
+    return [
+        (_("Likeliest after the check"), every[:count]),
+        (_("All other causes"), every[count:]),
+    ]
+
+
+def _top_causes(flow: Flow | None, likely: Sequence[str]) -> list[str]:
+    known = [fault for fault in likely if flow and fault != OTHER and flow.fault(fault)]
+    return known[:TOP_CAUSES]
+
+
 def cause_choices(flow: Flow | None, likely: Sequence[str]) -> list[tuple[str, str]]:
     """Causes of the symptom: the run's likeliest first, the rest by frequency, `other` last."""
     if flow is None:
         return [(OTHER, _("Another cause"))]
     language = reader_language()
-    top = [fault for fault in likely if fault != OTHER and flow.fault(fault)][:TOP_CAUSES]
+    top = _top_causes(flow, likely)
     by_weight = sorted(flow.faults, key=lambda fault: -fault.weight)
     rest = [fault.id for fault in by_weight if fault.id not in {*top, OTHER}]
     named = [(fault.id, fault.text.get(language)) for fault in flow.faults]
@@ -374,7 +408,7 @@ def cause_choices(flow: Flow | None, likely: Sequence[str]) -> list[tuple[str, s
     return [(fault, words[fault]) for fault in [*top, *rest, OTHER]]
 
 
-def _choices(form: forms.Form, name: str, choices: list[tuple[str, str]]) -> None:
+def _choices(form: forms.Form, name: str, choices: list[Any]) -> None:
     choice = form.fields[name]
     assert isinstance(choice, forms.ChoiceField)
     choice.choices = choices

@@ -1,6 +1,6 @@
 """The ticket page and the deeds on it: parse, act, answer with the page or its fragment."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.contrib import messages
@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRedirect, reswap, retarget, trigger_client_event
 
-from posdoctor.accounts.policies import require
+from posdoctor.accounts.policies import Permission, require
 from posdoctor.core import clock
 from posdoctor.core.errors import IllegalMoveError
 from posdoctor.core.htmx import render_page
@@ -48,6 +48,12 @@ from tickets.views.ticket_page import (
 )
 
 PAGE, FRAGMENT = "tickets/desk/ticket.html", "tickets/desk/_answer.html"
+# What the buttons of a fix say, and the answer to each.
+FIX_SAID: Mapping[str, str | Promise] = {
+    "worked": gettext_lazy("Noted: worked"),
+    "failed": gettext_lazy("Noted: did not work"),
+    "back": gettext_lazy("Entry taken back"),
+}
 _Act = Callable[..., Any]
 
 
@@ -130,6 +136,26 @@ def arrive(request: HttpRequest, ref: str) -> HttpResponse:
 def leave(request: HttpRequest, ref: str) -> HttpResponse:
     """Ends a visit without a fix."""
     return _do(request, ref, DEEDS["leave"], actions.leave, gettext_lazy("Back to the desk"))
+
+
+@require_POST
+@staff_page
+def fix(request: HttpRequest, ref: str) -> HttpResponse:
+    """Says whether a fix worked, or takes that back: one click, no dialog."""
+    actor, ticket, now = actor_of(request), _ticket(request, ref), clock.now()
+    require(actor, Permission.FIX_LOG)
+    step, said = request.POST.get("step", ""), request.POST.get("said", "")
+    if said not in FIX_SAID:
+        raise actions.UnknownFixError(step)
+    try:
+        if said == "back":
+            actions.take_back_fix(actor, ticket_id=ticket.pk, step_id=step, now=now)
+        else:
+            worked = said == "worked"
+            actions.log_fix(actor, ticket_id=ticket.pk, step_id=step, worked=worked, now=now)
+    except IllegalMoveError as error:
+        return _stale(request, ref, error)
+    return _done(request, ref, ref, str(FIX_SAID[said]))
 
 
 @require_POST

@@ -9,6 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext_lazy
 
+from diagnostics.engine import Attributes, posterior
 from diagnostics.flow import OTHER, Flow
 from diagnostics.models import DiagnosisRun, reader_language
 from merchants.hours import grouped
@@ -22,6 +23,7 @@ from tickets.lifecycle import Move, can
 from tickets.models import Attachment, Message, Ticket, TicketEvent
 from tickets.sla.shown import badges, with_calendars
 from tickets.views.desk import Sight, face_version, version_of
+from tickets.views.fixes import fixes_of
 from tickets.views.time_line import cause_words, merged
 
 REPAIRS_WITHIN = timedelta(days=90)
@@ -201,6 +203,15 @@ def likely_causes(run: DiagnosisRun | None) -> list[str]:
     return [str(cause[0]) for cause in (run.outcome.get("causes") or [])] if run else []
 
 
+def likely_so_far(run: DiagnosisRun | None) -> list[str]:
+    """The same of a walk that was broken off; empty where nothing was answered."""
+    if run is None or run.flow_version is None or not run.answers():
+        return []
+    known = Attributes.from_dict(run.attributes)
+    belief = posterior(run.flow_version.flow, known, [*run.known(), *run.answers()])
+    return sorted(belief, key=lambda fault: -belief[fault])
+
+
 def flow_of(run: DiagnosisRun | None) -> Flow | None:
     """The flow that was walked."""
     return run.flow_version.flow if run and run.flow_version else None
@@ -299,6 +310,7 @@ def context_of(reader: Reader, ticket: Ticket, shown: Shown | None = None) -> di
         "composer": shown.composer,
         "phone": shown.phone,
         "resolution": _resolution(ticket, flow),
+        **fixes_of(actor, ticket, reader.now),
         **_side(reader, ticket),
     }
 
@@ -337,7 +349,7 @@ def around_of(reader: Reader, ticket: Ticket, deeds: Sequence[Deed]) -> forms.Ar
         seats=list(seats) if names & {"assign", "dispatch"} else (),
         teams=list(Team.objects.visible_to(actor)) if "assign" in names else (),
         flow=flow_of(ticket.run),
-        likely=likely_causes(ticket.run),
+        likely=likely_causes(ticket.run) or likely_so_far(ticket.run),
     )
 
 

@@ -30,6 +30,8 @@ _ICONS = {
     EventKind.DISPATCHED: "truck",
     EventKind.ARRIVED: "map-pin",
     EventKind.LEFT: "undo-2",
+    EventKind.FIX_TRIED: "wrench",
+    EventKind.FIX_TAKEN_BACK: "undo-2",
     EventKind.RESOLVED: "circle-check",
     EventKind.CONFIRMED: "thumbs-up",
     EventKind.CLOSED: "check-check",
@@ -115,6 +117,8 @@ def _words(kind: EventKind, data: dict[str, Any], flow: Flow | None, zone: str) 
         EventKind.ASSIGNED: _assigned,
         EventKind.WAITING: lambda d: _waiting(d, zone),
         EventKind.DISPATCHED: _dispatched,
+        EventKind.FIX_TRIED: lambda d: _tried(d, flow),
+        EventKind.FIX_TAKEN_BACK: lambda d: _taken_back(d, flow),
         EventKind.RESOLVED: lambda d: _resolved(d, flow),
         EventKind.REOPENED: lambda d: _reopened(d, flow),
         EventKind.PRIORITY_CHANGED: _priority,
@@ -142,6 +146,23 @@ def _waiting(data: dict[str, Any], zone: str) -> str:
     local = at.astimezone(ZoneInfo(zone))
     values = {"whom": whom, "at": f"{local:%Y-%m-%d %H:%M}"}
     return _("Waiting for: %(whom)s · reminder %(at)s") % values
+
+
+def _tried(data: dict[str, Any], flow: Flow | None) -> str:
+    what = {"fix": _fix_words(data, flow)}
+    if data.get("worked"):
+        return _("Tried, worked: %(fix)s") % what
+    return _("Tried, did not work: %(fix)s") % what
+
+
+def _taken_back(data: dict[str, Any], flow: Flow | None) -> str:
+    return _("Entry taken back: %(fix)s") % {"fix": _fix_words(data, flow)}
+
+
+def _fix_words(data: dict[str, Any], flow: Flow | None) -> str:
+    """A fix in the flow's words; an id that the flow no longer has stays an id."""
+    step = flow.step(str(data.get("step", ""))) if flow else None
+    return step.text.get(reader_language()) if step else str(data.get("step", ""))
 
 
 def _resolved(data: dict[str, Any], flow: Flow | None) -> str:
