@@ -12,7 +12,7 @@ from django.utils.translation import pgettext_lazy
 
 from merchants.models import Store
 from posdoctor.accounts.actor import Actor
-from posdoctor.core.forms import PlainForm
+from posdoctor.core.forms import PlainForm, without_card_number
 from terminals.actions import FIRST_STATES
 from terminals.lifecycle import TerminalState
 from terminals.models import Terminal, TerminalModel, TerminalNumber
@@ -161,7 +161,7 @@ class TerminalForm(PlainForm):
                 _("A serial has 6 to 50 letters, digits and dashes. Check the label."),
                 code="serial",
             )
-        return serial
+        return without_card_number(serial, label="SN ")
 
     def clean_model(self) -> TerminalModel:
         """The chosen make and model."""
@@ -234,7 +234,7 @@ class TerminalForm(PlainForm):
                 code="iccid",
                 params={"n": len(iccid)},
             )
-        return iccid
+        return without_card_number(iccid, label="ICCID ")
 
     def values(self) -> dict[str, Any]:
         """Columns of Terminal."""

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from posdoctor.accounts.models import ApiToken, Seat, Team, User
 from posdoctor.accounts.roles import SEAT_ROLES
-from posdoctor.core.forms import PlainForm
+from posdoctor.core.forms import PlainForm, without_card_number
 
 _EMAIL = forms.EmailInput(attrs={"autocomplete": "off", "inputmode": "email"})
 _BAD_EMAIL = _("Enter an e-mail address like name@example.cn")
@@ -36,7 +36,8 @@ class EmailField(forms.EmailField):
 
     def to_python(self, value: Any) -> str:
         """The address as it is stored."""
-        return str(super().to_python(unicodedata.normalize("NFKC", value or ""))).lower()
+        address = str(super().to_python(unicodedata.normalize("NFKC", value or ""))).lower()
+        return without_card_number(address)
 
 
 class ProfileForm(PlainForm):
@@ -211,7 +212,11 @@ class ProviderForm(PlainForm):
 
     def clean_slug(self) -> str:
         """Lower case."""
-        return str(self.cleaned_data["slug"]).lower()
+        return without_card_number(str(self.cleaned_data["slug"]).lower())
+
+    def clean_hotline(self) -> str:
+        """As it is called and shown."""
+        return without_card_number(self.cleaned_data["hotline"])
 
     def clean_time_zone(self) -> str:
         """A name that the time zone database knows."""

@@ -11,7 +11,10 @@ from django.forms.renderers import TemplatesSetting
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
+from posdoctor.core.scrub import scrub
+
 MOBILE_DIGITS = 11
+LONGEST_PHONE = 13  # in use anywhere, with its country code: longer ones may be a card's
 
 
 class Bound(forms.BoundField):
@@ -85,6 +88,18 @@ class PlainModelForm(PlainFormMixin, forms.ModelForm):  # type: ignore[type-arg]
     """The base of every form that takes its fields from a model."""
 
 
+def without_card_number(typed: str, *, label: str = "") -> str:
+    """What was typed; raises ValidationError where it is card data.
+
+    For columns whose texts have a shape of their own, where a mask would be a wrong value:
+    serials, addresses of mail. `label`: what the number is called, as a text would say it.
+    """
+    labelled = f"{label}{typed}"
+    if scrub(labelled) != labelled:
+        raise ValidationError(_("This is a card number. Card numbers are never kept."), code="card")
+    return typed
+
+
 class PhoneField(forms.CharField):
     """A Chinese mobile or fixed-line number, or a foreign one with its `+`.
 
@@ -133,6 +148,8 @@ class PhoneField(forms.CharField):
         if number.startswith("+"):
             if not re.fullmatch(r"\+[1-9]\d{6,14}", number):
                 raise self._error("foreign")
+            if len(number) > LONGEST_PHONE:
+                without_card_number(number[1:])
             return number
         if _is_fixed_line(number):
             return number

@@ -236,8 +236,7 @@ def scrub_report(text: str) -> Scrubbed:
         regions = find_regions(text)
         if not regions:
             break
-        for region in regions:
-            counts[region.kind] += 1
+        _count(regions, counts)
         text = _replace(text, 0, len(text), regions)
     return Scrubbed(text, counts)
 
@@ -270,13 +269,25 @@ def scrub_stream(chunks: Iterable[str], counts: dict[str, int] | None = None) ->
         regions = [region for region in regions if region.start < cut]
         if regions and regions[-1].end > cut:
             cut = regions.pop().start
-        _count(regions, taken)
-        yield _replace(held, begin, cut, regions)
+        yield _finished(held, begin, cut, regions, taken)
         context = max(0, cut - LOOKBACK)
         held, begin = held[context:], cut - context
-    regions = find_regions(held, begin)
-    _count(regions, taken)
-    yield _replace(held, begin, len(held), regions)
+    yield _finished(held, begin, len(held), find_regions(held, begin), taken)
+
+
+def _finished(
+    held: str, begin: int, end: int, regions: list[Region], counts: dict[str, int]
+) -> str:
+    """Return the piece of ``held`` without the regions, nor what masking these uncovers."""
+    before, piece = held[:begin], _replace(held, begin, end, regions)
+    for _ in range(_MOST_ROUNDS):
+        if not regions:
+            break
+        _count(regions, counts)
+        held = before + piece
+        regions = find_regions(held, begin)
+        piece = _replace(held, begin, len(held), regions)
+    return piece
 
 
 def _count(regions: Iterable[Region], counts: dict[str, int]) -> None:

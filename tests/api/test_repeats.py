@@ -169,7 +169,8 @@ def test_a_twin_does_not_wait_for_ever(administrator: Persona, monkeypatch: pyte
             with transaction.atomic():
                 IdempotencyKey.objects.create(
                     caller=f"{administrator.user.pk}@{administrator.seat.provider_id}",
-                    key="k", method="POST", path="/", digest="", created_at=clock.now(),
+                    key=idempotency.keyed_digest("k"), method="POST", path="/", digest="",
+                    created_at=clock.now(),
                 )  # fmt: skip
                 holds.set()
                 ends.wait(20)

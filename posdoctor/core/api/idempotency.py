@@ -58,9 +58,10 @@ def once(
     same key may be tried again. Raises Refusal: 422 for a key that stands for another request,
     409 where the first request is still under way after ten seconds.
     """
-    key, digest = key_of(request), _digest(request)
-    if not key:
+    if not key_of(request):
         return act()
+    # SECURITY: a key is whatever the caller likes, a card number too: only its digest is kept.
+    key, digest = keyed_digest(key_of(request)), _digest(request)
     kept = _claim(key, caller, request, digest, now)
     if kept:
         return _replay(kept, digest)
@@ -126,7 +127,11 @@ def _digest(request: Request) -> str:
     digits: a plain digest beside it would tell the others after a million tries.
     """
     parts = [request.method, request.get_full_path(), _plain(request.data)]
-    text = json.dumps(parts, sort_keys=True)
+    return keyed_digest(json.dumps(parts, sort_keys=True))
+
+
+def keyed_digest(text: str) -> str:
+    """What is kept of a key or a request."""
     return salted_hmac("posdoctor.idempotency", text, algorithm="sha256").hexdigest()
 
 
