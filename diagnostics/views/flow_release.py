@@ -322,7 +322,7 @@ def restore(request: ActorRequest, symptom: str) -> HttpResponse:
     wanted = request.POST.get("version", "")
     number = int(wanted) if wanted.isdecimal() and len(wanted) < 9 else None
     if number is None and wanted != "shipped":
-        raise Http404
+        return redirect("diagnostics:flow_versions", symptom=symptom)
     now, actor = clock.now(), request.actor
     try:
         if request.POST.get("as") == "draft":

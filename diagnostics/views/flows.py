@@ -11,6 +11,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from diagnostics.actions import drafts, publishing
@@ -259,7 +260,7 @@ def arrange(request: ActorRequest, symptom: str) -> HttpResponse:
     draft_of(request, symptom)
     deed, kind, name = (request.POST.get("do", "") + "::").split(":")[:3]
     if deed not in {"up", "down", "remove"} or kind not in {"steps", "faults"}:
-        raise Http404
+        return redirect("diagnostics:flow", symptom=symptom)
     where: edits.Kind = "steps" if kind == "steps" else "faults"
     try:
         if deed == "remove":
@@ -489,7 +490,7 @@ def _fault_lines(document: Flow, wrong: set[str]) -> list[Line]:
     for one in document.faults:
         marks = [str(ACTORS.get(one.actor, one.actor))]
         if one.stop_use:
-            marks.append(_("Out of use"))
+            marks.append(pgettext("cause", "Stops use"))
         share = _("%(n)s of 100") % {"n": f"{one.weight * 100:.1f}"}
         text = one.text.get(reader_language()) or one.id
         icon = "octagon-alert" if one.stop_use else "stethoscope"

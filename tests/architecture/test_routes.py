@@ -8,8 +8,10 @@ import pytest
 from django.http import HttpResponse
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
+from diagnostics.actions import drafts
 from merchants.models import Store
 from posdoctor.accounts import actions as account_actions
+from posdoctor.accounts.roles import Role
 from posdoctor.core import browser, clock
 from posdoctor.core.models import Heartbeat
 from posdoctor.notifications.models import Delivery
@@ -20,6 +22,7 @@ from tests.builders import (
     make_message,
     make_own_code,
     make_run,
+    make_seat,
     make_team,
     make_ticket,
     make_unknown_code,
@@ -146,6 +149,27 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
     # Gone after the first.
     "diagnostics:drop_code": {POST: LEADS | {"administrator": HIDDEN}},
     "diagnostics:dismiss_code": {POST: LEADS},
+    "diagnostics:flows": {GET: LEADS},
+    "diagnostics:flow_import": {GET: LEADS, POST: LEADS},
+    "diagnostics:flow": {GET: LEADS},
+    "diagnostics:flow_start": {POST: LEADS},
+    "diagnostics:flow_texts": {GET: LEADS, POST: LEADS},
+    "diagnostics:flow_new_step": {GET: LEADS, POST: LEADS},
+    "diagnostics:flow_step": {GET: LEADS, POST: LEADS},
+    "diagnostics:flow_new_fault": {GET: LEADS, POST: LEADS},
+    "diagnostics:flow_fault": {GET: LEADS, POST: LEADS},
+    "diagnostics:flow_arrange": {POST: LEADS},
+    "diagnostics:flow_undo": {POST: LEADS},
+    "diagnostics:flow_compare": {GET: LEADS},
+    "diagnostics:flow_ask_comparison": {POST: LEADS},
+    "diagnostics:flow_preview": {GET: LEADS, POST: LEADS},
+    "diagnostics:flow_ask_review": {POST: LEADS},
+    "diagnostics:flow_approve": {POST: LEADS},
+    "diagnostics:flow_publish": {POST: LEADS},
+    "diagnostics:flow_discard": {POST: LEADS},
+    "diagnostics:flow_versions": {GET: LEADS},
+    "diagnostics:flow_restore": {POST: LEADS},
+    "diagnostics:flow_export": {GET: LEADS},
     "tickets:report": {GET: PUBLIC, POST: PUBLIC},
     "tickets:report_check": {GET: PUBLIC, POST: PUBLIC},
     "tickets:report_photo": {GET: rule(others=HIDDEN)},
@@ -245,6 +269,8 @@ def world(terminal: Terminal, field: Persona, desk: Persona) -> World:
     )  # fmt: skip
     attachment.file.save("x.txt", __import__("io").BytesIO(b"ok"))
     plan(ticket.provider, field.user)
+    lead = actor_of(make_seat(ticket.provider, Role.SUPERVISOR))
+    drafts.start(lead, symptom="network_down", now=now)
     notice, stuck = Delivery.objects.order_by("-channel")
     return World(
         terminal=terminal,
@@ -264,6 +290,20 @@ def world(terminal: Terminal, field: Persona, desk: Persona) -> World:
     )
 
 
+# Path parts of the authors' routes by their short names.
+FLOW_ARGUMENTS: dict[str, dict[str, object]] = {
+    **{
+        name.removeprefix("diagnostics:"): {"symptom": "network_down"}
+        for name in TABLE
+        if name.startswith("diagnostics:flow")
+    },
+    "flows": {},
+    "flow_import": {},
+    "flow_step": {"symptom": "network_down", "name": "safety"},
+    "flow_fault": {"symptom": "network_down", "name": "other"},
+}
+
+
 def arguments(name: str, world: World) -> dict[str, object]:
     """Path parts of a route, all pointing at objects of our provider."""
     app, _, short = name.partition(":")
@@ -273,6 +313,7 @@ def arguments(name: str, world: World) -> dict[str, object]:
         "codes": {}, "desk_codes": {}, "define_code": {},
         "own_code": {"ref": world.own_code}, "drop_code": {"ref": world.own_code},
         "dismiss_code": {"ref": world.unknown_code}, "trace": {"ref": world.run},
+        **FLOW_ARGUMENTS,
     }  # fmt: skip
     if app == "diagnostics" and short not in own_codes:
         parts: dict[str, object] = {"code": world.terminal.sticker_code}

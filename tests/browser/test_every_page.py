@@ -11,10 +11,13 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, ViewportSize
 
+from diagnostics.actions import drafts
 from posdoctor.accounts.roles import Role
 from terminals.models import Terminal
 from tests.browser.conftest import DESK, PHONE
 from tests.builders import (
+    T0,
+    actor_of,
     make_log_analysis,
     make_message,
     make_run,
@@ -166,6 +169,8 @@ def test_desk_pages(open_browser, full_ticket, shop, sign_in, language, viewport
     person = make_seat(shop.provider, Role.FIELD).user
     waiting = make_unknown_code(shop.provider)
     log = make_log_analysis(shop)
+    lead = actor_of(make_seat(shop.provider, Role.SUPERVISOR))
+    drafts.start(lead, symptom="no_power", now=T0)
     urls = [
         "/desk/", "/desk/q/all/", "/desk/q/unassigned/", f"/desk/t/{full_ticket.ref}/",
         f"/desk/t/{full_ticket.ref}/print", "/desk/new", f"/desk/new/{shop.ref}/",
@@ -179,6 +184,12 @@ def test_desk_pages(open_browser, full_ticket, shop, sign_in, language, viewport
         "/settings/hours/new", "/desk/codes/", "/desk/codes/?q=58", "/desk/codes/new",
         f"/desk/codes/new?for={waiting.ref}",
         f"/desk/logs/?terminal={shop.ref}", f"/desk/logs/{log.ref}/",
+        "/settings/flows/", "/settings/flows/import", "/settings/flows/no_power/",
+        "/settings/flows/no_power/texts", "/settings/flows/no_power/step/safety/",
+        "/settings/flows/no_power/step/restart/", "/settings/flows/no_power/steps/new",
+        "/settings/flows/no_power/causes/new", "/settings/flows/no_power/cause/other/",
+        "/settings/flows/no_power/compare", "/settings/flows/no_power/versions",
+        "/settings/flows/no_power/preview", "/settings/flows/declines/",
     ]  # fmt: skip
     walk(
         open_browser,
