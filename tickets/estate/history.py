@@ -152,8 +152,8 @@ class History:
         self.desk = Desk(Book(policies, plan.until))
         self.runs = Sheet(
             DiagnosisRun,
-            "id provider_id ref terminal_id flow_version_id attributes browser_key "
-            "user_id via language screen_text state outcome started_at finished_at",
+            "id provider_id ref terminal_id flow_version_id attributes given order tree_key "
+            "browser_key user_id via language screen_text state outcome started_at finished_at",
         )
         self.steps = Sheet(DiagnosisStep, "run_id position step_id answer_id answered_at")
         self.stops = Sheet(
@@ -354,7 +354,7 @@ class History:
             screen = phrases.said(chance, "screens", shop.language, walk.symptom)
         self.runs.add(
             str(run_id), str(shop.crew.id), ref, str(machine.id),
-            number(walk.version_id if walk else None), machine.attributes,
+            number(walk.version_id if walk else None), machine.attributes, "[]", "expected", "",
             "" if by else f"{chance.getrandbits(256):064x}", number(by.user_id if by else None),
             by.via if by else "link", shop.language, words(screen), state,
             walk.outcome if walk and upto is None else "{}", stamp(started), stamp(finished_at),

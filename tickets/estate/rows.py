@@ -85,7 +85,8 @@ class Sheet:
         if unknown:
             raise ValueError(f"{meta.db_table}: {', '.join(sorted(unknown))}")
         self.table = meta.db_table
-        self._copy = f"COPY {self.table} ({', '.join(names)}) FROM STDIN"
+        columns = ", ".join(f'"{name}"' for name in names)
+        self._copy = f"COPY {self.table} ({columns}) FROM STDIN"
         self._width = len(names)
         self._rows: list[str] = []
         self._ids: Iterator[int] = iter(())
