@@ -254,20 +254,7 @@ def _answered(
 def _looked_up(
     flow: Flow, done: Mapping[str, Answer], table: Table
 ) -> tuple[str, float | None] | None:
-    return table.steps.get(
-        evidence_key(flow, (answer for answer in done.values() if not _is_silent(flow, answer)))
-    )
-
-
-def _is_silent(flow: Flow, answer: Answer) -> bool:
-    """An answer that neither is evidence nor takes a step away, such as "I know" before a restart.
-
-    No tree asks such a question by itself: it comes between two of its states.
-    """
-    step = flow.step(answer.step_id)
-    if not isinstance(step, Check) or step.safety or step.always or step.given:
-        return False
-    return not any(answer.answer_id in other.unless.get(answer.step_id, ()) for other in flow.steps)
+    return table.steps.get(evidence_key(flow, done.values()))
 
 
 def _worked_out(
