@@ -107,10 +107,15 @@ def with_rates(flow: Flow, numbers: Mapping[str, Any], *, model: str = "") -> Fl
 
 def _with_rates(flow: Flow, step: Step, numbers: Mapping[str, Any]) -> Step:
     if isinstance(step, Fix):
-        cures = numbers["cures"].get(step.id, {})
-        return dataclasses.replace(
-            step, cures={fault: cures.get(fault, cure) for fault, cure in step.cures.items()}
-        )
+        learned = numbers["cures"].get(step.id, {})
+        cures = {fault: learned.get(fault, cure) for fault, cure in step.cures.items()}
+        # A cause that the author did not think of, and that the desk saw this fix cure.
+        cures |= {
+            fault.id: learned[fault.id]
+            for fault in flow.faults
+            if fault.id not in cures and learned.get(fault.id, 0.0) > 0
+        }
+        return dataclasses.replace(step, cures=cures)
     answers = numbers["answers"].get(step.id)
     if answers is None:
         return step

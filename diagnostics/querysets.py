@@ -1,7 +1,8 @@
 """Sets of flows, drafts and runs."""
 
+from collections import Counter
 from datetime import datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from django.db import models
 from django.db.models import Q
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
         UnknownCode,
     )
     from terminals.models import Terminal
+
+
+# So many of the last runs tell which kind of terminal is the commonest.
+_KIND_SAMPLE = 500
 
 
 class FlowVersionQuerySet(models.QuerySet["FlowVersion"]):
@@ -156,6 +161,17 @@ class DiagnosisRunQuerySet(MerchantRows["DiagnosisRun"]):
             .prefetch_related("steps")
             .defer("flow_version__document")
         )
+
+    def commonest_kind(self) -> dict[str, Any]:
+        """Attributes of the newest run of the commonest model and connection among the last ones;
+        empty where there is no run.
+        """
+        newest = list(self.order_by("-pk").values_list("attributes", flat=True)[:_KIND_SAMPLE])
+        kinds = Counter((a.get("model"), a.get("connection")) for a in newest)
+        if not kinds:
+            return {}
+        commonest = kinds.most_common(1)[0][0]
+        return next(a for a in newest if (a.get("model"), a.get("connection")) == commonest)
 
     def lock(self, pk: int) -> "DiagnosisRun":
         """The row, locked until the transaction ends. Raises DoesNotExist."""

@@ -6,6 +6,7 @@ from celery import shared_task
 
 from posdoctor.core import clock
 from tickets import actions, subscribers
+from tickets.actions import learning
 from tickets.sla import actions as sla
 from tickets.sla import audit, tick
 
@@ -44,3 +45,9 @@ def audit_clocks() -> None:
     """Logs an error for each rule of the clocks that some row breaks; mends nothing."""
     for finding in audit.audit(clock.now()):
         logger.error("clocks: %s: %d rows %s", finding.rule, finding.count, finding.ids)
+
+
+@shared_task(name=learning.LEARN, soft_time_limit=480, time_limit=540)
+def learn() -> None:
+    """Learns from closed cases at night: numbers of each flow, published or held for approval."""
+    learning.learn(clock.now())

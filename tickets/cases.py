@@ -1,0 +1,147 @@
+"""Closed cases for learning: self-solved walks, and resolved tickets with what was tried.
+
+What came back within 72 hours was not solved, so nothing counts before that time is over. Facts
+known beforehand (a code read from the screen, an answer of ten minutes ago) are left out of the
+trace: they are known only where they are positive, and would make every sign look certain.
+Cases fade by age alone: no row says yet when a model got new firmware, so the faster fading
+after a release has nothing to go by.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+
+from django.db.models import Exists, F, OuterRef, QuerySet
+
+from diagnostics.actions.snapshots import ClosedCase
+from diagnostics.learning import GUESS_WEIGHT, Case, faded
+from diagnostics.models import DiagnosisRun
+from tickets.events import EventKind
+from tickets.lifecycle import CLOSE_AFTER_SILENCE, Certainty, TicketStatus
+from tickets.models import Ticket, TicketEvent
+
+# What comes back within this time was not solved.
+COMES_BACK_WITHIN = CLOSE_AFTER_SILENCE
+# Six half-lives: an older case weighs less than a sixty-fourth.
+REMEMBERED = timedelta(days=540)
+_AT_ONCE = 500
+
+
+def closed_cases(provider_id: int, symptom: str, now: datetime) -> list[ClosedCase]:
+    """Everything that counts for one symptom of a provider, whatever version was walked.
+
+    Steps, answers and causes that a version does not have are passed over by the learner.
+    """
+    runs = DiagnosisRun.objects.filter(
+        provider_id=provider_id,
+        flow_version__symptom=symptom,
+        started_at__gte=now - REMEMBERED,
+        started_at__lte=now,
+    ).prefetch_related("steps")
+    return [*_self_solved(runs, now), *_resolved(runs, now)]
+
+
+def _self_solved(runs: QuerySet[DiagnosisRun], now: datetime) -> Iterator[ClosedCase]:
+    until = OuterRef("finished_at") + COMES_BACK_WITHIN
+    again = DiagnosisRun.objects.filter(
+        terminal_id=OuterRef("terminal_id"),
+        flow_version__symptom=OuterRef("flow_version__symptom"),
+        started_at__gte=OuterRef("finished_at"),
+        started_at__lte=until,
+    ).exclude(pk=OuterRef("pk"))
+    reported = Ticket.objects.filter(
+        terminal_id=OuterRef("terminal_id"),
+        opened_at__gte=OuterRef("started_at"),
+        opened_at__lte=until,
+    )
+    solved = runs.filter(
+        ~Exists(again),
+        ~Exists(reported),
+        state=DiagnosisRun.State.SOLVED,
+        finished_at__lte=now - COMES_BACK_WITHIN,
+        ticket__isnull=True,
+    )
+    for run in solved.iterator(chunk_size=_AT_ONCE):
+        assert run.finished_at is not None
+        yield _counted(run, run.finished_at, now, trace=_trace(run))
+
+
+def _resolved(runs: QuerySet[DiagnosisRun], now: datetime) -> Iterator[ClosedCase]:
+    closed = (
+        runs.filter(
+            ticket__provider_id=F("provider_id"),
+            ticket__status__in=[TicketStatus.RESOLVED, TicketStatus.CLOSED],
+            ticket__resolved_at__lte=now - COMES_BACK_WITHIN,
+        )
+        .exclude(ticket__cause="")
+        .select_related("ticket")
+        .prefetch_related("ticket__tried_fixes")
+    )
+    for run in closed.iterator(chunk_size=_AT_ONCE):
+        ticket = run.ticket
+        assert ticket.resolved_at is not None
+        # A fix that the merchant called good, and then reported: it did not last.
+        walked = [(step, _REPORTED.get(label, label)) for step, label in _trace(run)]
+        fixes = _fixes(ticket)
+        told = {(step, "solved" if worked else "unsolved") for step, worked in fixes}
+        trace = tuple(pair for pair in walked if pair not in told)
+        certainty = 1.0 if ticket.certainty == Certainty.SURE else GUESS_WEIGHT
+        yield _counted(
+            run, ticket.resolved_at, now,
+            trace=trace, cause=ticket.cause, fixes=fixes, certainty=certainty,
+        )  # fmt: skip
+
+
+_REPORTED = {"solved": "unsolved"}
+
+
+def _trace(run: DiagnosisRun) -> tuple[tuple[str, str], ...]:
+    return tuple((answer.step_id, answer.answer_id) for answer in run.answers())
+
+
+def _fixes(ticket: Ticket) -> tuple[tuple[str, bool], ...]:
+    """What staff tried; what worked before a reopening within 72 hours did not."""
+    rows = sorted(ticket.tried_fixes.all(), key=lambda row: (row.tried_at, row.pk))
+    undone = _came_back_at(ticket) if rows and ticket.reopened_count else None
+    return tuple(
+        (row.step_id, row.worked and (undone is None or row.tried_at > undone)) for row in rows
+    )
+
+
+def _came_back_at(ticket: Ticket) -> datetime | None:
+    """When the ticket was last reopened within 72 hours of being resolved."""
+    kinds = [EventKind.RESOLVED, EventKind.REOPENED]
+    events = TicketEvent.objects.filter(ticket=ticket, kind__in=kinds)
+    return last_return(events.order_by("occurred_at", "pk").values_list("kind", "occurred_at"))
+
+
+def last_return(events: Iterable[tuple[str, datetime]]) -> datetime | None:
+    """Of (kind, moment) in their order: the last reopening that came too soon; pure."""
+    resolved_at: datetime | None = None
+    found = None
+    for kind, at in events:
+        if kind == EventKind.RESOLVED:
+            resolved_at = at
+        elif resolved_at is not None and at - resolved_at <= COMES_BACK_WITHIN:
+            found = at
+    return found
+
+
+def _counted(
+    run: DiagnosisRun,
+    at: datetime,
+    now: datetime,
+    *,
+    trace: tuple[tuple[str, str], ...],
+    cause: str | None = None,
+    fixes: tuple[tuple[str, bool], ...] = (),
+    certainty: float = 1.0,
+) -> ClosedCase:
+    case = Case(
+        trace=trace,
+        cause=cause,
+        fixes=fixes,
+        certainty=certainty,
+        weight=faded((now - at) / timedelta(days=1)),
+        group=str(run.attributes.get("model", "")),
+    )
+    return ClosedCase(case, at, at + COMES_BACK_WITHIN)
