@@ -16,6 +16,7 @@ from posdoctor.accounts.access import for_staff
 from posdoctor.accounts.middleware import ActorRequest
 from posdoctor.accounts.policies import Permission, require
 from posdoctor.core import clock
+from posdoctor.core.forms import masked_query
 from posdoctor.core.htmx import render_page
 
 GET_OR_POST = require_http_methods(["GET", "HEAD", "POST"])
@@ -25,7 +26,7 @@ GET_OR_POST = require_http_methods(["GET", "HEAD", "POST"])
 @require_GET
 def index(request: ActorRequest) -> HttpResponse:
     """Merchants by name, fifty a page."""
-    form = MerchantFilter(request.GET)
+    form = MerchantFilter(masked_query(request.GET))
     context = {"form": form, "page": page_of(request.actor, form)}
     return render_page(request, "merchants/list.html", "merchants/_rows.html", context)
 

@@ -71,7 +71,7 @@ MIDDLEWARE = [
     "posdoctor.core.request_guard.RequestGuardMiddleware",  # the token check reads the form
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "posdoctor.accounts.middleware.SignInMiddleware",
     "posdoctor.accounts.middleware.ActorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

@@ -21,6 +21,7 @@ from posdoctor.accounts.middleware import ActorRequest
 from posdoctor.accounts.policies import Permission, require
 from posdoctor.core import clock
 from posdoctor.core.errors import DomainError, IllegalMoveError
+from posdoctor.core.forms import masked_query
 from posdoctor.core.htmx import render_page
 from terminals import actions
 from terminals.filters import TerminalFilter, page_of
@@ -86,7 +87,7 @@ class Entry:
 @require_GET
 def index(request: ActorRequest) -> HttpResponse:
     """Terminals by serial, fifty a page."""
-    form = TerminalFilter(request.GET, actor=request.actor)
+    form = TerminalFilter(masked_query(request.GET), actor=request.actor)
     context = {"form": form, "page": page_of(request.actor, form)}
     return render_page(request, "terminals/list.html", "terminals/_rows.html", context)
 

@@ -8,7 +8,7 @@ from django.utils.translation import get_language
 from posdoctor.accounts.actor import NOBODY, Actor
 from posdoctor.accounts.models import User
 from posdoctor.accounts.policies import Permission, may
-from posdoctor.core.scrub import scrub
+from posdoctor.core.forms import masked_query
 
 
 class May:
@@ -30,10 +30,8 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     actor = getattr(request, "actor", NOBODY)
     seat = getattr(request, "seat", None) if isinstance(user, User) else None
     other = "en" if (get_language() or "").startswith("zh") else "zh-hans"
-    query = request.GET.copy()
-    for name, values in request.GET.lists():
-        # SECURITY: the address holds what was typed into a search; a page never repeats a card.
-        query.setlist(name, [scrub(value) for value in values])
+    # SECURITY: the address holds what was typed into a search; a page never repeats a card.
+    query = masked_query(request.GET)
     query["lang"] = other
     return {
         "actor": actor,

@@ -1,13 +1,18 @@
 """Puts `request.actor` on every request: who acts, in which provider, in which role."""
 
 from collections.abc import Callable
+from urllib.parse import unquote_plus
 
-from django.http import HttpRequest, HttpResponse
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import resolve_url
 from django.utils.functional import SimpleLazyObject
 
 from posdoctor.accounts.actor import NOBODY, Actor
 from posdoctor.accounts.models import Seat, User
 from posdoctor.accounts.roles import Role
+from posdoctor.core.scrub import scrub
 
 SEAT_KEY = "seat_id"
 
@@ -17,6 +22,23 @@ class ActorRequest(HttpRequest):
 
     actor: Actor
     seat: Seat | None
+
+
+class SignInMiddleware(LoginRequiredMiddleware):
+    """Sends strangers to the sign-in page, and from there to what they asked for.
+
+    SECURITY: but for what they searched for where it is a card number: the address of the sign-in
+    page stays in histories and in the lines of proxies.
+    """
+
+    def handle_no_permission(
+        self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
+    ) -> HttpResponseRedirect:
+        """A redirect to the sign-in page."""
+        asked = unquote_plus(request.get_full_path())
+        if scrub(asked) == asked:
+            return super().handle_no_permission(request, view_func)
+        return redirect_to_login("/", resolve_url(self.get_login_url(view_func)))
 
 
 class ActorMiddleware:

@@ -20,7 +20,9 @@ from posdoctor.core.card_tracks import Region, masked
 
 _MARKS = r",，、/／⁄∕;；|｜_＿+＋'’\"”~～"
 # The same as blanks, as addresses, pages and programs write them.
-_ESCAPED = r"%20|%2[DdFfCc]|%0[AaDd]|&nbsp;|&#160;|<br ?/?>|\\[nrt]|\\xa0|\\u(?:00a0|200[b-d]|3000)"
+_ESCAPED = (
+    r"%20|%2[DdFfCcBb]|%0[AaDd]|&nbsp;|&#160;|<br ?/?>|\\[nrt]|\\xa0|\\u(?:00a0|200[b-d]|3000)"
+)
 _LINK = rf"(?:[{JOINER}{_MARKS}]|{_ESCAPED}){{1,12}}"
 _MOST_GROUPS = 400
 _OVERLAP = 24

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.renderers import TemplatesSetting
+from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
@@ -98,6 +99,14 @@ def without_card_number(typed: str, *, label: str = "") -> str:
     if scrub(labelled) != labelled:
         raise ValidationError(_("This is a card number. Card numbers are never kept."), code="card")
     return typed
+
+
+def masked_query(query: QueryDict) -> QueryDict:
+    """What stands behind the question mark, masked: a page repeats what was searched for."""
+    masked = query.copy()
+    for name, values in query.lists():
+        masked.setlist(name, [scrub(str(value)) for value in values])
+    return masked
 
 
 class PhoneField(forms.CharField):
