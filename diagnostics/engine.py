@@ -179,12 +179,14 @@ def next_step(
     actor: Actor,
     order: Order = "expected",
     table: Table | None = None,
+    looks_ahead: bool = True,
 ) -> Ask | Outcome:
     """What to do after these answers; the same input always gives the same result.
 
     A step answered twice counts with its last answer. Contradictions lower the belief, they
     never raise. `table` is a compiled policy for these attributes and this actor; what it does
-    not hold is worked out. Raises AnswerError for a step or answer the flow does not have.
+    not hold is worked out. `looks_ahead`: in authored order the minutes left are
+    told too. Raises AnswerError for a step or answer the flow does not have.
     """
     done = latest(flow, answers)
     belief = posterior(flow, attributes, answers)
@@ -205,7 +207,9 @@ def next_step(
     decided = ruled or _authored(flow, attributes, done, belief, actor)
     if isinstance(decided, Outcome):
         return _with_exit(flow, attributes, decided, belief, is_degraded=is_contradictory)
-    left = _minutes_left(flow, attributes, done, belief, decided, actor)
+    left = None
+    if looks_ahead:
+        left = _minutes_left(flow, attributes, done, belief, decided, actor)
     asked = Ask(decided, index, left, is_degraded=is_contradictory)
     return _waiting(flow, attributes, done, actor, asked)
 

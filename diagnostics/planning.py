@@ -12,6 +12,7 @@ import heapq
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import mul
 from typing import TypeAlias
 
 # Weights w[f] = P(fault and everything that was seen); their sum is the chance to get here.
@@ -30,6 +31,9 @@ BEAM = 6
 # Positions looked at in one decision, never milliseconds: the same answers give the same step.
 LIVE_BUDGET, COMPILED_BUDGET = 3_000, 60_000
 MOST_STATES = 2_000
+# Of a whole tree: when so many positions were looked at, the rest of it looks no deeper than a
+# live step.
+TREE_BUDGET = 150_000
 EPS = 1e-12
 # Of what is told: the same on every way to a state.
 PLACES = 6
@@ -301,7 +305,7 @@ class Planner:
             if looked:
                 best = min(best, looked[0][0])
             if depth > 1:
-                total = math.fsum(weights)
+                total = sum(weights)
                 for _q, i in looked[:BEAM]:
                     best = min(best, self._through(weights, key, i, depth - 1, total, best))
         if self._left >= 0:
@@ -313,8 +317,8 @@ class Planner:
 
         Left out is what cannot cost less than `most` even if the fault were known after it.
         """
-        total = math.fsum(weights)
-        least = math.fsum(w * v for w, v in zip(weights, self._known, strict=True))
+        total = sum(weights)
+        least = sum(map(mul, weights, self._known))
         if least >= most:
             return []
         found = []
@@ -331,7 +335,7 @@ class Planner:
 
     def _children(self, weights: Weights, index: int) -> Iterable[tuple[Key, list[float], bool]]:
         for bit, factors, ends in self._branches[index]:
-            yield bit, [w * f for w, f in zip(weights, factors, strict=True)], ends
+            yield bit, list(map(mul, weights, factors)), ends
 
     # --- Fixes and exits -------------------------------------------------------------
 
@@ -346,7 +350,7 @@ class Planner:
             return known
         self._left -= 1
         left = list(weights)
-        total = math.fsum(left)
+        total = sum(left)
         outs = self._costs_out(left)
         best, first, opening, cost = min(outs), -1, -1, 0.0
         heap = self._rates(left, key)
@@ -397,10 +401,7 @@ class Planner:
 
     def _costs_out(self, weights: Weights) -> list[float]:
         """Cost of each exit that can be the cheapest."""
-        return [
-            math.fsum(w * c for w, c in zip(weights, minutes, strict=True))
-            for minutes in self._exits
-        ]
+        return [sum(map(mul, weights, minutes)) for minutes in self._exits]
 
     def cost_out(self, weights: Weights) -> float:
         """Cost of the cheapest exit."""
@@ -519,9 +520,13 @@ class Planner:
         ruled = growth.rule(key, weights) if growth.rule else None
         if ruled is not None:
             return Decision(ruled or None, self._exit_of(weights).id, 0.0, 0.0)
-        is_full = len(growth.tree.decisions) >= growth.most_states
-        depth = 1 if is_full else growth.depth
+        depth = growth.depth
+        if len(growth.tree.decisions) >= growth.most_states:
+            depth = 1
+        elif growth.looked >= TREE_BUDGET:
+            depth = min(depth, DEPTH)
         chosen = self.choose(weights, key, depth=depth, budget=growth.budget)
+        growth.looked += growth.budget - self._left
         waits = growth.before(key, chosen.step_id) if growth.before and chosen.step_id else None
         return dataclasses.replace(chosen, step_id=waits) if waits else chosen
 
@@ -536,6 +541,8 @@ class _Growth:
     before: Before | None = None
     most_states: int = 0
     least: float = 0.0
+    # Positions so far.
+    looked: int = 0
     tree: Tree = field(default_factory=Tree)
 
 

@@ -149,6 +149,7 @@ def outcome_data(result: Outcome) -> dict[str, Any]:
         "reason": result.reason,
         "causes": [[cause, weight] for cause, weight in result.causes],
         "advice": result.advice,
+        "exit": result.exit,
     }
 
 
