@@ -20,6 +20,8 @@ TIMES: dict[str, float] = {
     "much_more": 5.0,
 }
 DIGITS = 6
+# So much of a row is left for the answers whose words were not chosen, or all are scaled.
+LEAST_LEFT = 0.02
 
 
 def word_of(number: float, words: dict[str, float] = LIKELIHOODS) -> str:
@@ -34,16 +36,26 @@ def number_of(word: str, before: float | None, words: dict[str, float] = LIKELIH
     return words[word]
 
 
-def row_of(words: Sequence[str], before: Sequence[float] | None) -> list[float]:
-    """A row of likelihoods, one per answer, from chosen words.
+def row_of(words: Sequence[str], before: Sequence[float]) -> list[float]:
+    """A row of likelihoods, one per answer, from chosen words; `before` as the author saw it.
 
-    An unchanged row stays exact. A changed one is scaled to sum to 1: words are no arithmetic,
-    and a row that sums to more would itself count as evidence.
+    An unchanged row stays exact. Of a changed one the chosen words hold, and the others share
+    what is left, since a row that sums to more than 1 would itself count as evidence. Where the
+    chosen words leave nothing, all are scaled.
     """
-    if before is not None and [word_of(number) for number in before] == list(words):
+    is_chosen = [word_of(old) != word for word, old in zip(words, before, strict=True)]
+    if not any(is_chosen):
         return list(before)
-    exact = before if before is not None and len(before) == len(words) else [None] * len(words)
-    return scaled([number_of(word, old) for word, old in zip(words, exact, strict=True)])
+    numbers = [number_of(word, old) for word, old in zip(words, before, strict=True)]
+    chosen = sum(n for n, changed in zip(numbers, is_chosen, strict=True) if changed)
+    others = sum(n for n, changed in zip(numbers, is_chosen, strict=True) if not changed)
+    left = 1 - chosen
+    if others <= 0 or left < LEAST_LEFT:
+        return scaled(numbers)
+    return [
+        round(n if changed else n * left / others, DIGITS)
+        for n, changed in zip(numbers, is_chosen, strict=True)
+    ]
 
 
 def scaled(numbers: Sequence[float]) -> list[float]:

@@ -53,6 +53,16 @@ def grouped(found: Sequence[Change], before: Flow | None, after: Flow) -> list[C
     return [words.group(where, part, rows) for (where, part), rows in groups.items()]
 
 
+def _differing(before: Any, after: Any) -> tuple[Any, Any]:
+    """Of two texts only the languages that differ; other values as they are."""
+    if not (isinstance(before, Mapping) and isinstance(after, Mapping)):
+        return before, after
+    if not set(before) | set(after) <= {"zh", "en"}:
+        return before, after
+    languages = [one for one in ("zh", "en") if before.get(one) != after.get(one)]
+    return {one: before.get(one) for one in languages}, {one: after.get(one) for one in languages}
+
+
 class _Words:
     """Names of parts, answers and causes of two flows in one language."""
 
@@ -77,10 +87,10 @@ class _Words:
             label = f"{self.answer(change.part, change.answer)} · {label}"
         elif not change.field:
             label = _("Whole step") if change.where == "steps" else _("Whole cause")
+        before, after = _differing(change.before, change.after)
         return ChangeLine(
-            label, self.value(change, change.before), self.value(change, change.after),
-            change.is_safety,
-        )  # fmt: skip
+            label, self.value(change, before), self.value(change, after), change.is_safety
+        )
 
     def _likelihood(self, change: Change) -> str:
         fault = self.part(change.fault) if change.fault else _("All other causes")
@@ -112,7 +122,7 @@ class _Words:
 
     def _mapping(self, field: str, value: Mapping[str, Any]) -> str:
         if set(value) <= {"zh", "en"}:
-            return f"{value.get('zh', '')} / {value.get('en', '')}"
+            return " / ".join(value[language] for language in ("zh", "en") if value.get(language))
         if field == "requires":
             return conditions_words(value)
         if field == "when":

@@ -648,6 +648,7 @@ class ImportForm(PlainForm):
     file = forms.FileField(
         label=gettext_lazy("JSON file"),
         required=False,
+        error_messages={"empty": gettext_lazy("This file is empty")},
         widget=forms.FileInput(attrs={"accept": ".json,application/json"}),
     )
     text = forms.CharField(
@@ -656,6 +657,13 @@ class ImportForm(PlainForm):
         strip=False,
         widget=forms.Textarea(attrs={"rows": 14, "class": "mono", "spellcheck": "false"}),
     )
+
+    def clean(self) -> dict[str, Any]:
+        """One of the two is needed."""
+        cleaned = super().clean() or self.cleaned_data
+        if not self.errors and cleaned["file"] is None and not cleaned["text"].strip():
+            self.add_error("text", _("Choose a file or paste a flow"))
+        return cleaned
 
 
 class PublishForm(PlainForm):

@@ -387,39 +387,36 @@ def export(request: ActorRequest, symptom: str) -> HttpResponse:
 @GET_OR_POST
 def bring_in(request: ActorRequest) -> HttpResponse:
     """A flow from a file, as a draft. What was sent stays in the page, to be put right."""
-    form = ImportForm(request.POST or None, request.FILES or None)
-    status = HTTPStatus.OK
-    if form.is_bound and form.is_valid():
+    is_sent = request.method == "POST"
+    form = ImportForm(request.POST, request.FILES) if is_sent else ImportForm()
+    if is_sent and form.is_valid():
         text = _text_of(form)
         try:
-            if text is None:
-                form.add_error("text", _("Choose a file or paste a flow"))
-            else:
-                draft = drafts.bring_in(request.actor, text=text, now=clock.now())
-                messages.success(request, _("Brought in as a draft"))
-                return redirect("diagnostics:flow", symptom=draft.symptom)
+            draft = drafts.bring_in(request.actor, text=text, now=clock.now())
         except BadFileError as error:
-            form.add_error("text", file_words(error.code, error.where))
+            form = _with_error(text, file_words(error.code, error.where))
         except FlowError as error:
-            form.add_error("text", shape_words(error))
-        status, form = HTTPStatus.UNPROCESSABLE_ENTITY, _with_text(form, text or "")
+            form = _with_error(text, shape_words(error))
+        else:
+            messages.success(request, _("Brought in as a draft"))
+            return redirect("diagnostics:flow", symptom=draft.symptom)
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
     return render(request, "diagnostics/flows/import.html", {"form": form}, status=status)
 
 
-def _text_of(form: ImportForm) -> str | None:
-    """The file's text, else what was pasted; None for neither."""
+def _text_of(form: ImportForm) -> str:
+    """The file's text, else what was pasted."""
     file = form.cleaned_data["file"]
     if file is None:
-        return form.cleaned_data["text"] or None
+        return str(form.cleaned_data["text"])
     # One byte more than allowed is enough to say that it is too much.
     raw: bytes = file.read(MAX_BYTES + 1)
     return raw.decode("utf-8-sig", "replace")
 
 
-def _with_text(form: ImportForm, text: str) -> ImportForm:
-    """The same form with the file's text in the field, where it can be put right."""
-    again = ImportForm({"text": text[:MAX_BYTES]})
-    again.is_valid()
-    for error in form.errors.get("text", []):
-        again.add_error("text", error)
-    return again
+def _with_error(text: str, words: str) -> ImportForm:
+    """The form with the text in its field, the file's too, where it can be put right."""
+    form = ImportForm({"text": text[:MAX_BYTES]})
+    form.is_valid()
+    form.add_error("text", words)
+    return form

@@ -20,7 +20,7 @@ from diagnostics.authoring import edits
 from diagnostics.authoring.edits import Document, EditError, Part
 from diagnostics.authoring.places import Place, place_of
 from diagnostics.authoring.safety import changed_safety
-from diagnostics.flow import SAFETY, Check, Flow, Step, validate
+from diagnostics.flow import SAFETY, Check, Fault, Flow, Problem, Step, validate
 from diagnostics.forms.flow_words import ACTORS, conditions_words, problem_words
 from diagnostics.forms.flows import (
     FaultForm,
@@ -435,16 +435,32 @@ def problems_url(problem_place: Place, symptom: str) -> str:
 
 def _problems(draft: FlowDraft) -> list[Found]:
     """Everything that keeps the draft from being published, each with its place."""
-    document, language = draft.flow, reader_language()
+    document = draft.flow
     found = []
     for problem in validate(document):
         place = place_of(problem, document)
         part: Any = document.step(place.name) or document.fault(place.name)
-        named = part.text.get(language) or place.name if part else ""
+        named = text_or_id(part) if part else ""
         words = problem_words(problem)
+        if problem.code == "alike":
+            words = _alike_words(document, problem)
         words = _("%(part)s: %(problem)s") % {"part": named, "problem": words} if named else words
         found.append(Found(words, problems_url(place, draft.symptom), place.name or place.page))
     return found
+
+
+def _alike_words(document: Flow, problem: Problem) -> str:
+    """With the name of the other cause, whose id ends the rule's reason."""
+    other = document.fault(problem.reason.rpartition(" ")[2])
+    if other is None:
+        return problem_words(problem)
+    return _("No step tells it apart from “%(other)s”") % {"other": text_or_id(other)}
+
+
+def text_or_id(part: Step | Fault) -> str:
+    """The part's text in the reader's language, else in the other one, else its short name."""
+    text = part.text
+    return text.get(reader_language()) or text.zh or text.en or part.id
 
 
 def _published(request: ActorRequest, symptom: str) -> FlowVersion | None:
@@ -481,7 +497,7 @@ def _step_line(one: Step, wrong: set[str]) -> Line:
     if isinstance(one, Check) and one.safety:
         icon = "shield-alert"
     minutes = _("%(n)s min") % {"n": f"{one.minutes:g}"}
-    text = one.text.get(reader_language()) or one.id
+    text = text_or_id(one)
     return Line(one.id, text, minutes, icon, marks, one.id == SAFETY, one.id in wrong)
 
 
@@ -492,7 +508,7 @@ def _fault_lines(document: Flow, wrong: set[str]) -> list[Line]:
         if one.stop_use:
             marks.append(pgettext("cause", "Stops use"))
         share = _("%(n)s of 100") % {"n": f"{one.weight * 100:.1f}"}
-        text = one.text.get(reader_language()) or one.id
+        text = text_or_id(one)
         icon = "octagon-alert" if one.stop_use else "stethoscope"
         lines.append(Line(one.id, text, share, icon, marks, one.id == "other", one.id in wrong))
     return lines
@@ -530,7 +546,7 @@ def _change_words(change: str, names: Mapping[str, Part]) -> str:
 def _text_of(part: Mapping[str, Any]) -> str:
     """The part's text in the reader's language."""
     text: Mapping[str, str] = part.get("text", {})
-    return text.get(reader_language(), "")
+    return text.get(reader_language()) or next(filter(None, text.values()), "")
 
 
 def _is_number(text: str) -> bool:
