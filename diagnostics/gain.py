@@ -7,6 +7,7 @@ Welch's; all at 95 %. Where a sample is too small to tell, it says so.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import NormalDist, fmean, variance
 from typing import Literal, TypeAlias
 
@@ -247,7 +248,7 @@ def calibration_of(walks: Iterable[Walk]) -> Calibration:
     """Both orders together: the weights come from the same numbers."""
     known = [walk for walk in walks if walk.cause and walk.top]
     bands = []
-    for low, high in zip(BANDS, BANDS[1:], strict=False):
+    for low, high in pairwise(BANDS):
         inside = [w for w in known if low <= w.top[0][1] < high or high == 1.0 == w.top[0][1]]
         right = share(sum(w.top[0][0] == w.cause for w in inside), len(inside))
         foretold = fmean(w.top[0][1] for w in inside) if inside else None

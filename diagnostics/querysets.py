@@ -1,18 +1,21 @@
 """Sets of flows, drafts and runs."""
 
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
+from django.apps import apps as django_apps
 from django.db import models
-from django.db.models import Q
+from django.db.models import OuterRef, Q
 
 from diagnostics.codes import Catalogue, bundled
 from diagnostics.engine import Attributes
+from diagnostics.gain import Walk
 from merchants.querysets import MerchantRows, merchant_ids_of
 from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.policies import Permission, may
 from posdoctor.accounts.roles import Role
+from terminals.models import Terminal
 
 if TYPE_CHECKING:
     from diagnostics.models import (
@@ -26,9 +29,11 @@ if TYPE_CHECKING:
         ParamSnapshot,
         UnknownCode,
     )
-    from terminals.models import Terminal
 
 
+# What comes back within this time was not solved; what rests for so long was given up.
+COMES_BACK_WITHIN = timedelta(hours=72)
+GIVEN_UP_AFTER = timedelta(hours=24)
 # So many of the last runs tell which kind of terminal is the commonest.
 _KIND_SAMPLE = 500
 
@@ -162,6 +167,39 @@ class DiagnosisRunQuerySet(MerchantRows["DiagnosisRun"]):
             .defer("flow_version__document")
         )
 
+    def measured(self, *, since: datetime, now: datetime, most: int) -> list[Walk]:
+        """Checks that were begun since then and ended or were given up, at most so many, the
+        newest. One that was not solved, or solved less than 72 hours ago, neither came back nor
+        did not.
+
+        Tickets are known by the name of the relation only: they are above this app.
+        """
+        until = OuterRef("finished_at") + COMES_BACK_WITHIN
+        again = self.model.objects.filter(
+            terminal_id=OuterRef("terminal_id"),
+            flow_version__symptom=OuterRef("flow_version__symptom"),
+            started_at__gte=OuterRef("finished_at"),
+            started_at__lte=until,
+        ).exclude(pk=OuterRef("pk"))
+        reported = Terminal.objects.filter(
+            pk=OuterRef("terminal_id"),
+            tickets__opened_at__gte=OuterRef("started_at"),
+            tickets__opened_at__lte=until,
+        )
+        ended = Q(state__in=["solved", "call", "stop_use"])
+        given_up = Q(state="running", started_at__lt=now - GIVEN_UP_AFTER)
+        rows = (
+            self.filter(ended | given_up, started_at__gte=since, flow_version__isnull=False)
+            .filter(models.Exists(_steps_of_run()))
+            .annotate(returned=models.Exists(again), reported=models.Exists(reported))
+            .select_related("flow_version")
+            .defer("flow_version__document", "attributes", "given")
+            .prefetch_related("steps")
+            .annotate(found=models.F("ticket__cause"))
+            .order_by("-pk")[:most]
+        )
+        return [_walk(run, now) for run in rows]
+
     def commonest_kind(self) -> dict[str, Any]:
         """Attributes of the newest run of the commonest model and connection among the last ones;
         empty where there is no run.
@@ -180,6 +218,29 @@ class DiagnosisRunQuerySet(MerchantRows["DiagnosisRun"]):
             .select_related("flow_version", "snapshot")
             .get(pk=pk)
         )
+
+
+def _steps_of_run() -> models.QuerySet[Any]:
+    steps = django_apps.get_model("diagnostics.DiagnosisStep")
+    return steps._default_manager.filter(run_id=OuterRef("pk"))  # noqa: SLF001 - Django's documented name
+
+
+def _walk(run: Any, now: datetime) -> Walk:
+    """The row with its annotations as the arithmetic takes it."""
+    has_ended = run.state != "running" and run.finished_at is not None
+    is_solved = run.state == "solved"
+    is_settled = is_solved and has_ended and now - run.finished_at >= COMES_BACK_WITHIN
+    spent = (run.finished_at - run.started_at) / timedelta(minutes=1) if has_ended else None
+    return Walk(
+        symptom=run.flow_version.symptom,
+        is_expected=run.order == "expected",
+        minutes=spent,
+        is_solved=is_solved,
+        came_back=run.returned or run.reported if is_settled else None,
+        steps=tuple((step.step_id, step.answer_id) for step in run.ordered_steps()),
+        top=tuple((str(cause), float(weight)) for cause, weight in run.outcome.get("causes") or []),
+        cause=run.found or "",
+    )
 
 
 class DiagnosisStepQuerySet(models.QuerySet["DiagnosisStep"]):

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from diagnostics.views import codes, flow_release, flows, guides, logs, trace, walk
+from diagnostics.views import codes, flow_release, flows, guides, learning, logs, trace, walk
 
 app_name = "diagnostics"
 urlpatterns = [
@@ -32,6 +32,13 @@ urlpatterns = [
     path("desk/codes/<ref>/", codes.change, name="own_code"),
     path("desk/codes/<ref>/drop", codes.drop, name="drop_code"),
     path("desk/codes/waiting/<ref>/dismiss", codes.dismiss, name="dismiss_code"),
+    path("settings/learning/", learning.index, name="learning"),
+    # Without a slash at the end: no symptom can stand in its way.
+    path("settings/learning/gain", learning.gains, name="learning_gain"),
+    path("settings/learning/<slug:symptom>/", learning.one, name="learning_one"),
+    path("settings/learning/<slug:symptom>/approve", learning.approve, name="learning_approve"),
+    path("settings/learning/<slug:symptom>/reject", learning.reject, name="learning_reject"),
+    path("settings/learning/<slug:symptom>/use", learning.go_back, name="learning_use"),
     path("settings/flows/", flows.flows, name="flows"),
     path("settings/flows/import", flow_release.bring_in, name="flow_import"),
     path("settings/flows/<slug:symptom>/", flows.flow, name="flow"),

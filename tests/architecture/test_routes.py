@@ -149,6 +149,12 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
     # Gone after the first.
     "diagnostics:drop_code": {POST: LEADS | {"administrator": HIDDEN}},
     "diagnostics:dismiss_code": {POST: LEADS},
+    "diagnostics:learning": {GET: LEADS},
+    "diagnostics:learning_gain": {GET: LEADS},
+    "diagnostics:learning_one": {GET: LEADS},
+    "diagnostics:learning_approve": {POST: LEADS},
+    "diagnostics:learning_reject": {POST: LEADS},
+    "diagnostics:learning_use": {POST: LEADS},
     "diagnostics:flows": {GET: LEADS},
     "diagnostics:flow_import": {GET: LEADS, POST: LEADS},
     "diagnostics:flow": {GET: LEADS},
@@ -304,6 +310,9 @@ FLOW_ARGUMENTS: dict[str, dict[str, object]] = {
 }
 
 
+LEARNING_DEEDS = ("one", "approve", "reject", "use")
+
+
 def arguments(name: str, world: World) -> dict[str, object]:
     """Path parts of a route, all pointing at objects of our provider."""
     app, _, short = name.partition(":")
@@ -313,6 +322,8 @@ def arguments(name: str, world: World) -> dict[str, object]:
         "codes": {}, "desk_codes": {}, "define_code": {},
         "own_code": {"ref": world.own_code}, "drop_code": {"ref": world.own_code},
         "dismiss_code": {"ref": world.unknown_code}, "trace": {"ref": world.run},
+        "learning": {}, "learning_gain": {},
+        **{f"learning_{deed}": {"symptom": "no_power"} for deed in LEARNING_DEEDS},
         **FLOW_ARGUMENTS,
     }  # fmt: skip
     if app == "diagnostics" and short not in own_codes:
