@@ -54,8 +54,10 @@ class ActorMiddleware:
 
 
 def seats_of(user: User) -> list[Seat]:
-    """The person's usable seats, oldest first."""
-    return list(Seat.objects.active().filter(user=user).select_related("provider").order_by("pk"))
+    """The person's usable seats, oldest first; those of a signed-in person are read with it."""
+    if user.usable_seats is not None:
+        return user.usable_seats
+    return list(Seat.objects.active().of_user(user.pk))
 
 
 def _seat_of(request: HttpRequest) -> Seat | None:

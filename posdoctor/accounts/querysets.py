@@ -40,6 +40,10 @@ class SeatQuerySet(models.QuerySet["Seat"]):
         """Seats whose holder can sign in."""
         return self.filter(is_active=True, user__is_active=True, provider__is_active=True)
 
+    def of_user(self, user_id: int) -> Self:
+        """All of one person, the oldest first, with the person and the providers."""
+        return self.filter(user_id=user_id).select_related("user", "provider").order_by("pk")
+
     def with_people(self) -> Self:
         """In the order of a list of names."""
         return self.select_related("user").order_by("user__name", "user_id")

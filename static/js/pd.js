@@ -347,11 +347,26 @@
     if (at >= 0) { first('.ti', list[at]).click(); }
   }
 
-  /* Dialogs and menus */
+  /* Dialogs and menus. A dialog that is not in the page yet is fetched from its button's address. */
+  var waitsForDialog = '';
   function openDialog(id) {
     var dialog = doc.getElementById(id);
     if (dialog && dialog.showModal && !dialog.open) { dialog.showModal(); }
   }
+  function fetchDialog(opener) {
+    if (waitsForDialog === opener.dataset.dialog) { return; }
+    waitsForDialog = opener.dataset.dialog;
+    window.htmx.ajax('GET', opener.getAttribute('href').split('#')[0] + '&pane=deed', { target: '#deeds', swap: 'beforeend' });
+  }
+  doc.addEventListener(HTMX.swapped, function () {
+    if (waitsForDialog && doc.getElementById(waitsForDialog)) {
+      openDialog(waitsForDialog);
+      waitsForDialog = '';
+    }
+  });
+  doc.addEventListener(HTMX.done, function (event) {
+    if (!isPoll(event)) { waitsForDialog = ''; }
+  });
   function closeMenus(except) {
     all('details[data-menu][open]').forEach(function (menu) {
       if (!except || !menu.contains(except)) { menu.open = false; }
@@ -360,9 +375,11 @@
   doc.addEventListener('click', function (event) {
     var opener = event.target.closest('[data-dialog]');
     if (opener) {
+      var isHere = Boolean(doc.getElementById(opener.dataset.dialog));
+      if (!isHere && !window.htmx) { return; }
       event.preventDefault();
       closeMenus();
-      openDialog(opener.dataset.dialog);
+      if (isHere) { openDialog(opener.dataset.dialog); } else { fetchDialog(opener); }
       return;
     }
     var closer = event.target.closest('dialog [data-close]');

@@ -221,6 +221,7 @@ def test_a_hidden_page_asks_nothing(wall, desk, shop: Terminal):
     page = desk()
     wall.set(DUE - 60 * MINUTE - SECOND)
     page.goto("/desk/q/all/")
+    expect(page.locator("#preview .card")).to_be_visible()  # that it fetched for itself
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.evaluate("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")

@@ -13,7 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import escape, format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 from django.utils.translation import get_language, gettext
 from django_htmx.http import trigger_client_event
@@ -75,7 +75,8 @@ def sight_of(request: HttpRequest) -> Sight:
     return Sight(clock.now(), zone_of(request))
 
 
-_ROW = """<li class="row{looks}" id="row-{ref}" data-row data-href="{url}" data-preview="{preview}">
+_ROW = """<li class="row{looks}" id="row-{ref}"
+  data-row data-href="{url}" data-preview="{url}{pane}">
   {face}
   <span class="tx">
     <a class="ti" href="{url}"><span class="x">{title}</span>{attention}</a>
@@ -100,7 +101,7 @@ class Row:
     @property
     def url(self) -> str:
         """The ticket's page."""
-        return reverse("tickets:ticket", args=[self.ticket.ref]) + self.query
+        return _page(self.ticket.ref) + self.query
 
     @property
     def preview_url(self) -> str:
@@ -118,20 +119,21 @@ class Row:
         """Two lines of a list. A snippet, not a template: a page draws thirty of them, and a
         template takes ten times as long for each.
         """
-        ticket, language = self.ticket, _language()
+        ticket, language, url = self.ticket, _language(), escape(self.url)
         words = ticket.recent_words
         if len(words) > _MOST_WORDS:
             words = Truncator(words).chars(_MOST_WORDS)
+        about = [ticket.store_name, self.model, words] if words else [ticket.store_name, self.model]
         return format_html(
             _ROW,
             looks=_LOOKS[ticket.attention_at is not None, self.is_current],
             ref=ticket.ref,
-            url=escape(self.url),
-            preview=self.preview_url,
+            url=url,
+            pane=_PANE[bool(self.query)],
             face=pd.clock_badge(self.badge, self.zone),
             title=ticket.title,
-            attention=_attention(language) if ticket.attention_at else "",
-            about=" · ".join(part for part in (ticket.store_name, self.model, words) if part),
+            attention=_attention(language) if ticket.attention_at else _NOTHING,
+            about=" · ".join(about),
             marks=_marks(
                 language, ticket.step_count, ticket.attachment_count, ticket.priority, ticket.status
             ),
@@ -140,10 +142,13 @@ class Row:
         )
 
 
+_NOTHING = SafeString()
+# What stands between a ticket's address, with or without a query, and the pane.
+_PANE = {True: mark_safe("&amp;pane=preview"), False: mark_safe("?pane=preview")}
 # Whether somebody has to look at it, and whether the pane shows it.
 _LOOKS = {
-    (False, False): "", (True, False): " unread",
-    (False, True): " cur", (True, True): " unread cur",
+    (False, False): _NOTHING, (True, False): mark_safe(" unread"),
+    (False, True): mark_safe(" cur"), (True, True): mark_safe(" unread cur"),
 }  # fmt: skip
 
 
@@ -173,6 +178,11 @@ def _language() -> str:
 def _marks(_language: str, steps: int, files: int, priority: str, status: str) -> SafeString:
     context = {"steps": steps, "files": files, "priority": priority, "status": status}
     return render_to_string("tickets/desk/_row_marks.html", context)
+
+
+@lru_cache(maxsize=4096)
+def _page(ref: str) -> str:
+    return reverse("tickets:ticket", args=[ref])
 
 
 @lru_cache(maxsize=1024)

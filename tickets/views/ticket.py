@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModified
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
@@ -44,6 +44,7 @@ from tickets.views.ticket_page import (
     around_of,
     clocks_of,
     context_of,
+    dialog_of,
     preview_of,
 )
 
@@ -61,16 +62,21 @@ _Act = Callable[..., Any]
 @never_cache
 @staff_page
 def page(request: HttpRequest, ref: str) -> HttpResponse:
-    """The whole ticket; `?pane=preview` is the inbox's pane, `clocks` and `why` are parts of it."""
+    """The whole ticket; `?pane=preview` is the inbox's pane; `clocks`, `why` and `deed`, the
+    dialog that `?deed=` names, are parts of it.
+    """
     pane = request.GET.get("pane") if is_fragment(request) else ""
     if pane == "clocks":
         return _clocks(request, ref)
     ticket = _ticket(request, ref)
     if pane == "preview":
         return render(request, "tickets/desk/_preview.html", _preview(request, ticket))
+    if pane == "deed":
+        return _dialog(request, ticket)
     if pane == "why":
         return render(request, "tickets/desk/_why.html", _why(request, ticket))
-    return _shown(request, ticket, why=request.GET.get("pane") == "why")
+    asked = Shown(deed=request.GET.get("deed", ""))
+    return _shown(request, ticket, asked, why=request.GET.get("pane") == "why")
 
 
 @takes_bodies_up_to(MAX_REQUEST_BYTES)
@@ -232,6 +238,13 @@ def _preview(request: HttpRequest, ticket: Ticket) -> dict[str, Any]:
         "queue": QueueFilter.of_ticket(request.GET),
         "zone": zone_of(request),
     }
+
+
+def _dialog(request: HttpRequest, ticket: Ticket) -> HttpResponse:
+    context = dialog_of(_reader(request), ticket, request.GET.get("deed", ""))
+    if context is None:
+        raise Http404
+    return render(request, "tickets/desk/_dialog.html", context)
 
 
 def _why(request: HttpRequest, ticket: Ticket) -> dict[str, Any]:

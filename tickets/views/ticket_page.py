@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import Count, OuterRef, Subquery
+from django.db.models.functions import Coalesce
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext_lazy
@@ -17,6 +19,7 @@ from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.models import Seat, Team
 from posdoctor.accounts.policies import Permission, may
 from terminals.lifecycle import TerminalState
+from terminals.models import Terminal, TerminalNumber
 from tickets.filters import VIEWS, WALK_LIMIT, QueueFilter
 from tickets.forms import desk as forms
 from tickets.lifecycle import Move, can
@@ -162,6 +165,11 @@ class Place:
     previous_ref: str = ""
     next_ref: str = ""
 
+    @property
+    def more(self) -> str:
+        """The same query behind another one."""
+        return f"&{self.query[1:]}" if self.query else ""
+
 
 _TONES = {
     True: ("f", "circle-x"),
@@ -244,8 +252,11 @@ def place_of(reader: "Reader", ticket: Ticket) -> Place | None:
 
 @dataclass(frozen=True)
 class Shown:
-    """How the page differs from its plain form: a form that was refused, a number revealed."""
+    """How the page differs from its plain form: a form that was refused, a number revealed, the
+    deed (its name) whose dialog is asked for.
+    """
 
+    deed: str = ""
     refused: forms.DeedForm | None = None
     composer: Any = None
     phone: str = ""
@@ -328,13 +339,20 @@ def _resolution(ticket: Ticket, flow: Flow | None) -> dict[str, Any] | None:
 def _dialogs(
     reader: Reader, ticket: Ticket, deeds: Sequence[Deed], shown: Shown
 ) -> list[tuple[Deed, forms.DeedForm]]:
-    """Every form that the role may ever use here: the page outlives a change of state."""
-    wanted = [deed for deed in deeds if deed.has_fields]
-    around = around_of(reader, ticket, wanted)
-    made = [(deed, deed.form(around=around)) for deed in wanted]
-    if shown.refused is None:
-        return made
-    return [(d, shown.refused if f.deed == shown.refused.deed else f) for d, f in made]
+    """What is refused or asked for; whatever the state, the page may have outlived its change."""
+    if shown.refused is not None:
+        return [(DEEDS[shown.refused.deed], shown.refused)]
+    wanted = [deed for deed in deeds if deed.has_fields and deed.name == shown.deed]
+    return [(deed, deed.form(around=around_of(reader, ticket, wanted))) for deed in wanted]
+
+
+def dialog_of(reader: Reader, ticket: Ticket, name: str) -> dict[str, Any] | None:
+    """What `tickets/desk/_dialog.html` names; None for a deed without one or another role's."""
+    deeds = [deed for deed in DEEDS.values() if may(reader.actor, deed.permission)]
+    query = reader.queue.ticket_query() if reader.queue else ""
+    for deed, form in _dialogs(reader, ticket, deeds, Shown(deed=name)):
+        return {"ticket": ticket, "deed": deed, "form": form, "query": query}
+    return None
 
 
 def around_of(reader: Reader, ticket: Ticket, deeds: Sequence[Deed]) -> forms.Around:
@@ -358,27 +376,52 @@ def _side(reader: Reader, ticket: Ticket) -> dict[str, Any]:
     mine = Ticket.objects.visible_to(reader.actor)
     others = mine.filter(merchant_id=ticket.merchant_id).exclude(pk=ticket.pk)
     columns = others.select_related("terminal__model", "run__flow_version")
-    recent = mine.filter(terminal_id=ticket.terminal_id).opened_since(reader.now - REPAIRS_WITHIN)
     earlier = list(
         columns.defer("run__flow_version__document").order_by("-opened_at", "-pk")[:EARLIER_ROWS]
     )
     return {
-        "numbers": list(ticket.terminal.numbers.order_by("kind")),
-        "repairs": recent.count(),
+        **_terminal_side(reader, ticket),
         "hours": hours_words(ticket.store.opening_hours),
         "earlier": [
             (other, cause_words(other.cause, flow_of(other.run)) if other.cause else "")
             for other in sorted(earlier, key=lambda o: o.terminal_id != ticket.terminal_id)
         ],
-        "other_terminals": _terminals_of(ticket),
     }
 
 
-def _terminals_of(ticket: Ticket) -> int:
-    """How many terminals of the merchant are in use."""
-    in_use = [TerminalState.ACTIVE, TerminalState.STOPPED]
-    terminals = type(ticket.terminal)._default_manager  # noqa: SLF001 - Django's documented name
-    return terminals.filter(store__merchant_id=ticket.merchant_id, state__in=in_use).count()
+def _terminal_side(reader: Reader, ticket: Ticket) -> dict[str, Any]:
+    """The terminal's numbers, how often it was reported lately, how many terminals the merchant
+    uses: one query, a row for each number or one without.
+    """
+    terminals = Terminal.objects.visible_to(reader.actor)
+    recent = Ticket.objects.visible_to(reader.actor).opened_since(reader.now - REPAIRS_WITHIN)
+    # All of the shop, for an engineer too, who sees only those of own jobs.
+    in_use = type(ticket.terminal)._default_manager.filter(  # noqa: SLF001 - Django's documented name
+        store__merchant_id=ticket.merchant_id,
+        state__in=[TerminalState.ACTIVE, TerminalState.STOPPED],
+    )
+    rows = (
+        terminals.filter(pk=ticket.terminal_id)
+        .annotate(
+            repairs=_number_of(recent.filter(terminal_id=OuterRef("pk")), "terminal_id"),
+            in_use=_number_of(in_use, "store__merchant_id"),
+        )
+        .order_by("numbers__kind")
+        .values_list("numbers__kind", "numbers__number", "repairs", "in_use")
+    )
+    found = list(rows)
+    kinds = dict(TerminalNumber.Kind.choices)
+    return {
+        "numbers": [(kinds[kind], number) for kind, number, *_counts in found if kind],
+        "repairs": found[0][2] if found else 0,
+        "other_terminals": found[0][3] if found else 0,
+    }
+
+
+def _number_of(rows: Any, column: str) -> Coalesce:
+    """How many rows there are, all of which share the value of `column`."""
+    grouped = rows.order_by().values(column).annotate(n=Count("pk")).values("n")
+    return Coalesce(Subquery(grouped), 0)
 
 
 def hours_words(hours: Mapping[str, list[list[str]]]) -> list[tuple[str, str]]:

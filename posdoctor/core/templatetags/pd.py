@@ -24,7 +24,7 @@ from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.utils import timezone, translation
 from django.utils.functional import Promise
-from django.utils.html import format_html, format_html_join
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import pgettext_lazy
 
@@ -199,12 +199,8 @@ def _spoken(moment: datetime | None, zone: str | tzinfo | None, words: Any) -> s
     # Only picks between "today" and "yesterday": the web machine's own clock will do, and
     # a list of fifty moments must not ask the database fifty times.
     now = datetime.fromtimestamp(time.time(), tz=UTC).astimezone(where)
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
-        local.isoformat(timespec="seconds"),
-        local.strftime("%Y-%m-%d %H:%M"),
-        words(local, now),
-    )
+    marks = f'datetime="{local.isoformat(timespec="seconds")}" title="{local:%Y-%m-%d %H:%M}"'
+    return format_html("<time {}>{}</time>", mark_safe(marks), words(local, now))  # noqa: S308 - digits
 
 
 @register.filter
@@ -406,44 +402,50 @@ def clock_badge(face: Face, zone: str, where: str = "row") -> SafeString:
     only, the head (`where="head"`) names the due time too. A browser counts on from `data-due`
     and asks the server at `data-next`; both are milliseconds.
     """
-    label = str(PROMISE_WORDS[face.promise]) if face.promise else ""
-    title, due = label, face.due_at
+    title = label = str(PROMISE_WORDS[face.promise]) if face.promise else ""
+    due, counts = face.due_at, face.counts_down and face.due_at is not None
     if due is not None:
         title = f"{label} {due.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}"
-    marks = format_html(' title="{}"', title) if title else SafeString()
-    counts = face.counts_down and due is not None
+    marks = f' title="{escape(title)}"' if title else ""
     if counts and due is not None:
-        marks += mark_safe(f' data-due="{_milliseconds(due)}"')  # noqa: S308 - a number
+        marks += f' data-due="{_milliseconds(due)}"'
     if face.next_change_at is not None:
-        marks += mark_safe(f' data-next="{_milliseconds(face.next_change_at)}"')  # noqa: S308 - a number
+        marks += f' data-next="{_milliseconds(face.next_change_at)}"'
     drawing = _drawn(face.icon, round((face.share_left or 0.0) * 20))
     if where != "head":
-        return _badge(face.shape, marks, drawing, _said(label), (face.words, ""))
+        return _badge(face.shape, marks, drawing, _said(label), face.words)
     words, _dot, rest = face.full_words.partition(" · ") if counts else (face.full_words, "", "")
-    return _badge(face.shape, marks, drawing, "", (words, f" · {rest}" if rest else ""))
+    return _badge(face.shape, marks, drawing, _NOTHING, words, f" · {rest}" if rest else _NOTHING)
 
 
 @register.simple_tag
 def badge_sample(shape: str, icon_name: str, words: str, share: int = 0) -> SafeString:
     """A face with words of its own, for the style page; `share` in percent."""
-    return _badge(shape, SafeString(), _drawn(icon_name, round(share / 5)), "", (words, ""))
+    return _badge(shape, "", _drawn(icon_name, round(share / 5)), _NOTHING, words)
+
+
+_NOTHING = SafeString()
 
 
 def _badge(
     shape: str,
-    marks: SafeString,
+    marks: str,
     drawing: SafeString,
-    said: SafeString | str,
-    words: tuple[str, str],
+    said: SafeString,
+    words: str,
+    rest: str = _NOTHING,
 ) -> SafeString:
+    """`marks` are attributes, their values escaped."""
     return format_html(
-        '<span class="sla {}"{}>{}{}<span>{}</span>{}</span>', shape, marks, drawing, said, *words
-    )
+        "<span {}>{}{}<span>{}</span>{}</span>",
+        mark_safe(f'class="sla {shape}"{marks}'),  # noqa: S308 - see above
+        drawing, said, words, rest,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=64)
 def _said(label: str) -> SafeString:
-    return format_html('<span class="vh">{} </span>', label) if label else SafeString()
+    return format_html('<span class="vh">{} </span>', label) if label else _NOTHING
 
 
 @lru_cache(maxsize=512)
@@ -451,7 +453,7 @@ def _drawn(icon_name: str, twentieths: int) -> SafeString:
     """A ring with the share that is left, or an icon; nothing without a name."""
     if icon_name.startswith("ring"):
         return _ring(twentieths, has_dot=icon_name == "ring-low")
-    return icon(icon_name) if icon_name else SafeString()
+    return icon(icon_name) if icon_name else _NOTHING
 
 
 def _ring(twentieths: int, *, has_dot: bool) -> SafeString:
