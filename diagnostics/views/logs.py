@@ -48,7 +48,8 @@ def _with_file(view: _View[_Rest]) -> Callable[..., HttpResponse]:
     def guarded(
         request: ActorRequest, /, *args: _Rest.args, **kwargs: _Rest.kwargs
     ) -> HttpResponse:
-        if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BODY:
+        length = str(request.META.get("CONTENT_LENGTH") or "0")
+        if not length.isdecimal() or int(length) > MAX_BODY:
             return render(request, "413.html", status=413)
         try:
             request.POST  # noqa: B018 - parses the form, inside Django's own limits
