@@ -228,7 +228,9 @@ def _given(
             found[step] = [step, answer, "recent"]
     for whence, positive in (("log", checks), ("screen", codes.checks_in(screen_text))):
         for known in known_answers(flow, positive):
-            found[known.step_id] = [known.step_id, known.answer_id, whence]
+            # Words that may be misread stop no machine: the question is asked.
+            if _may_carry_over(flow.step(known.step_id), known.answer_id):
+                found[known.step_id] = [known.step_id, known.answer_id, whence]
     return [found[step.id] for step in flow.steps if step.id in found]
 
 

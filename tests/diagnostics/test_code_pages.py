@@ -65,6 +65,22 @@ def test_from_the_page_the_check_begins_with_the_words(terminal: Terminal, anony
     assert checks_in(DiagnosisRun.objects.get().screen_text) == ("code_batch",)
 
 
+@pytest.mark.parametrize(
+    "words", ["主密钥不存在", "密钥注入失败", "PED Tampered", "HASH校验和错误", "77"]
+)
+@pytest.mark.parametrize("symptom", ["cannot_sign_in", "app_firmware", "tamper_locked"])
+def test_words_alone_never_end_a_walk_or_stop_a_machine(
+    words: str, symptom: str, terminal: Terminal, anonymous: Persona
+):
+    begin = reverse("diagnostics:begin", args=[terminal.sticker_code, symptom])
+    response = anonymous.client.post(begin, {"words": words})
+    page = anonymous.client.get(response["Location"])
+    assert page.status_code == 200
+    assert page.context["step"].id == "safety"
+    terminal.refresh_from_db()
+    assert terminal.state == "active"
+
+
 def test_the_start_page_leads_there(terminal: Terminal, anonymous: Persona):
     start = anonymous.client.get(f"/t/{terminal.sticker_code}").content.decode()
     more = anonymous.client.get(f"/t/{terminal.sticker_code}/more").content.decode()
