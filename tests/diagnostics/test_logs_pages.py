@@ -221,7 +221,7 @@ def test_only_a_terminal_in_a_shop_is_checked(
     analysis: LogAnalysis, desk: Persona, state: str | None
 ):
     if state:
-        Terminal.objects.filter(pk=analysis.terminal_id).update(state=state)
+        Terminal.objects.filter(log_analyses=analysis).update(state=state)
     else:
         LogAnalysis.objects.update(terminal=None)
     page = desk.client.get(reverse("diagnostics:log", args=[analysis.ref]))
