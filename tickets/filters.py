@@ -180,13 +180,13 @@ class QueueFilter:
             return rows.finished()
         if not self.status:  # a status that is asked for may be one of the finished ones
             rows = rows.working()
-        narrowed = {
-            "mine": rows.of_user(actor.user_id),
-            "unassigned": rows.unassigned(),
-            "waiting": rows.waiting(),
-            "attention": rows.needing_attention(),
-        }
-        return narrowed.get(self.view, rows)
+        if self.view == "mine":
+            return rows.of_user(actor.user_id)
+        if self.view == "unassigned":
+            return rows.unassigned()
+        if self.view == "waiting":
+            return rows.waiting()
+        return rows.needing_attention() if self.view == "attention" else rows
 
     def change(self, **values: str | int) -> Self:
         """The same list with other values, from its beginning."""
