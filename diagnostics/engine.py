@@ -227,13 +227,14 @@ def _waiting(
     """
     if not isinstance(chosen, Ask):
         return chosen
-    first = _awaited(flow, attributes, done, actor, chosen.step)
+    first = awaited_step(flow, attributes, done, actor, chosen.step)
     return dataclasses.replace(chosen, step=first) if first else chosen
 
 
-def _awaited(
+def awaited_step(
     flow: Flow, attributes: Attributes, done: Mapping[str, Answer], actor: Actor, step: Step
 ) -> Step | None:
+    """The check that `step` still waits for after these answers, by step id; None: it may go on."""
     waits = step.after if isinstance(step, Fix) else ()
     steps = {other.id: other for other in _open(flow, attributes, done, actor)} if waits else {}
     return next((steps[name] for name in waits if name in steps), None)
@@ -371,7 +372,7 @@ def compile_flow(
 
     def before(key: Key, step_id: str) -> str | None:
         step = flow.step(step_id)
-        waits = _awaited(flow, attributes, done(key), actor, step) if step else None
+        waits = awaited_step(flow, attributes, done(key), actor, step) if step else None
         return waits.id if waits else None
 
     evidence_given = [(answer.step_id, answer.answer_id) for answer in given]

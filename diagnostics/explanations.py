@@ -172,7 +172,7 @@ def _fixed_words(reason: Why) -> str | None:
     if reason.kind == "always":
         return _("This is asked every time: going on without it could do harm.")
     if reason.kind == "before":
-        return _("The next step could lose something. This makes sure that it does not.")
+        return _("This is settled before the next step, so that nothing is lost by it.")
     if reason.kind == "written":
         return _("The steps are taken in their written order.")
     return None

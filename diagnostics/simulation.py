@@ -18,7 +18,9 @@ from diagnostics.engine import (
     Ask,
     Attributes,
     Outcome,
+    awaited_step,
     compile_flow,
+    latest,
     next_step,
     offered,
     posterior,
@@ -139,24 +141,13 @@ def _walk(flow: Flow, policy: Policy, luck: _Luck) -> tuple[float, float, float]
 
 def _listed(flow: Flow, attributes: Attributes) -> Policy:
     """Every step in its written order until one ends the walk or a hard limit does."""
-
-    def policy(answers: Sequence[Answer]) -> Ask | Outcome:
-        ruled = next_step(
-            flow, attributes, answers, actor=ACTOR, order="authored", looks_ahead=False
-        )
-        if isinstance(ruled, Outcome) and ruled.reason != "exhausted":
-            return ruled
-        if isinstance(ruled, Ask) and isinstance(ruled.step, Check) and ruled.step.safety:
-            return ruled
-        for step in offered(flow, attributes, answers, actor=ACTOR):
-            return Ask(step, len(answers) + 1, None)
-        return _CALL
-
-    return policy
+    return _in_order(
+        flow, attributes, lambda answers: offered(flow, attributes, answers, actor=ACTOR)
+    )
 
 
 def _static(flow: Flow, attributes: Attributes) -> Policy:
-    """The safety screen, then fixes by authored chance per minute up to the best cut."""
+    """Fixes by authored chance per minute up to the best cut; no question but those of rules."""
     belief = posterior(flow, attributes, [])
     fixes = [step for step in offered(flow, attributes, [], actor=ACTOR) if isinstance(step, Fix)]
 
@@ -166,19 +157,32 @@ def _static(flow: Flow, attributes: Attributes) -> Policy:
     order = sorted(fixes, key=lambda fix: -chance(fix) / fix.minutes)
     kept = order[: _best_cut(order, belief, flow.call.minutes)]
 
+    def left(answers: Sequence[Answer]) -> Sequence[Step]:
+        done = {answer.step_id for answer in answers}
+        return [fix for fix in kept if fix.id not in done]
+
+    return _in_order(flow, attributes, left)
+
+
+def _in_order(
+    flow: Flow, attributes: Attributes, left: Callable[[Sequence[Answer]], Sequence[Step]]
+) -> Policy:
+    """The first of what is left, under the same rules as everybody: ends, limits, what must be."""
+
     def policy(answers: Sequence[Answer]) -> Ask | Outcome:
         ruled = next_step(
             flow, attributes, answers, actor=ACTOR, order="authored", looks_ahead=False
         )
-        if isinstance(ruled, Outcome) and ruled.reason != "exhausted":
+        if isinstance(ruled, Outcome):
+            if ruled.reason != "exhausted":
+                return ruled
+        elif isinstance(ruled.step, Check) and (ruled.step.safety or ruled.step.always):
             return ruled
-        if isinstance(ruled, Ask) and isinstance(ruled.step, Check) and ruled.step.safety:
-            return ruled
-        done = {answer.step_id for answer in answers}
-        left = [fix for fix in kept if fix.id not in done]
-        if left:
-            return Ask(left[0], len(answers) + 1, None)
-        return _CALL
+        steps = left(answers)
+        if not steps:
+            return _CALL
+        waits = awaited_step(flow, attributes, latest(flow, answers), ACTOR, steps[0])
+        return Ask(waits or steps[0], len(answers) + 1, None)
 
     return policy
 

@@ -15,7 +15,13 @@ from diagnostics import codes
 from diagnostics.actions import trees
 from diagnostics.engine import Answer, Ask, Attributes, Outcome, known_answers, next_step
 from diagnostics.flow import Check, Step
-from diagnostics.models import DiagnosisRun, DiagnosisStep, FlowVersion, ParamSnapshot
+from diagnostics.models import (
+    DiagnosisRun,
+    DiagnosisStep,
+    FlowVersion,
+    OwnCode,
+    ParamSnapshot,
+)
 from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.policies import Permission, require
 from posdoctor.core.errors import DomainError
@@ -226,7 +232,9 @@ def _given(
     for step, answer in DiagnosisStep.objects.answered_lately(terminal, since=now - FRESH_FOR):
         if _may_carry_over(flow.step(step), answer):
             found[step] = [step, answer, "recent"]
-    for whence, positive in (("log", checks), ("screen", codes.checks_in(screen_text))):
+    catalogue = OwnCode.objects.filter(provider=terminal.provider_id).catalogue()
+    shown = codes.checks_in(screen_text, catalogue) if screen_text else ()
+    for whence, positive in (("log", checks), ("screen", shown)):
         for known in known_answers(flow, positive):
             # Words that may be misread stop no machine: the question is asked.
             if _may_carry_over(flow.step(known.step_id), known.answer_id):

@@ -29,7 +29,7 @@ from diagnostics.models import CompiledTree, DiagnosisRun
 from diagnostics.tasks import compile_trees
 from posdoctor.accounts.actor import reporter
 from terminals.models import Terminal
-from tests.builders import make_ticket
+from tests.builders import make_own_code, make_provider, make_store, make_terminal, make_ticket
 
 FLOWS = {flow.id: flow for flow in bundled_flows()}
 T0 = datetime(2026, 11, 18, 2, 0, tzinfo=UTC)  # a Wednesday, 10:00 in Shanghai
@@ -199,6 +199,15 @@ def test_what_the_screen_says_is_not_asked(terminal: Terminal) -> None:
         run = DiagnosisRun.objects.get(pk=run.pk)
     assert "screen_message" not in asked
     assert "screen_message" in [finding.step.id for finding in run.findings()]
+
+
+def test_a_providers_own_code_is_not_asked_for_either(terminal: Terminal) -> None:
+    make_own_code(terminal.provider, code="Q7", check_id="code_key")
+    assert begun(terminal, screen_text="Q7").known() == [
+        Answer("screen_message", "code_key", given=True)
+    ]
+    other = make_terminal(make_store(make_provider()))
+    assert begun(other, screen_text="Q7").known() == []
 
 
 def test_what_was_answered_a_moment_ago_is_not_asked_again(terminal: Terminal) -> None:
