@@ -9,6 +9,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Max
 
+from diagnostics.actions import trees
 from diagnostics.authoring.safety import changed_safety
 from diagnostics.flow import Flow, Problem, validate
 from diagnostics.models import FlowDraft, FlowVersion
@@ -193,7 +194,10 @@ def _refuse_problems(flow: Flow) -> None:
 
 
 def _replace(provider_id: int | None, flow: Flow, digest: str, made: FlowVersion) -> FlowVersion:
-    """Stores `made` with this content and the next number, as the owner's current version."""
+    """Stores `made` with this content and the next number, as the owner's current version.
+
+    Wants its trees for the classes of terminals that walked the one before.
+    """
     versions = FlowVersion.objects.filter(provider=provider_id, symptom=flow.id)
     number = (versions.aggregate(last=Max("version"))["last"] or 0) + 1
     versions.filter(is_current=True).update(is_current=False)
@@ -201,4 +205,5 @@ def _replace(provider_id: int | None, flow: Flow, digest: str, made: FlowVersion
     made.share, made.digest, made.is_current = flow.share, digest, True
     made.document = dataclasses.replace(flow, version=number).to_dict()
     made.save(force_insert=True)
+    trees.want_again(made, None, now=made.published_at)
     return made

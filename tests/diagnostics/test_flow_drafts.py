@@ -22,7 +22,7 @@ from diagnostics.authoring.importing import BadFileError, read
 from diagnostics.authoring.safety import changed_safety
 from diagnostics.engine import Attributes
 from diagnostics.flow import FlowError, parse, validate
-from diagnostics.models import DiagnosisRun, FlowDraft, FlowVersion
+from diagnostics.models import CompiledTree, DiagnosisRun, FlowDraft, FlowVersion
 from posdoctor.accounts.actor import NOBODY, Actor, reporter, system
 from posdoctor.accounts.models import AccountEvent, Provider
 from posdoctor.accounts.roles import Role
@@ -189,6 +189,14 @@ def test_a_walk_keeps_its_version_when_another_is_published(
     assert run.flow_version == before != version
     later = start(lead, terminal=terminal, symptom=SYMPTOM, language="zh", now=T0)
     assert later.flow_version == version
+
+
+def test_a_new_version_wants_trees_for_the_terminals_that_walked_before(
+    lead: Actor, terminal: Terminal
+) -> None:
+    start(lead, terminal=terminal, symptom=SYMPTOM, language="zh", now=T0)
+    version = publish(lead, reworded(lead))
+    assert CompiledTree.objects.filter(flow_version=version, made_at=None).count() == 1
 
 
 def test_a_new_shipped_version_leaves_own_versions_alone(lead: Actor) -> None:
