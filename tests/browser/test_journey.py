@@ -234,7 +234,9 @@ def test_question_and_two_answers_stand_above_the_help_bar_in_a_small_view(
             assert box is not None
             assert box["y"] >= 0
             assert box["y"] + box["height"] <= bar["y"]
-        page.locator(".ans button[value=none], .ans button[value=unsure]").first.click()
+        page.locator(
+            ".ans button[value=none], .ans button[value=unsure], .ans button[value=unsolved]"
+        ).first.click()
         page.wait_for_load_state()
 
 
