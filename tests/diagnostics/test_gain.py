@@ -51,6 +51,8 @@ def test_the_interval_of_a_mean_covers_as_often_as_it_says():
     hits = 0
     for _ in range(400):
         found = gain.mean([chance.gauss(10, 3) for _ in range(12)])
+        assert found.low is not None
+        assert found.high is not None
         hits += found.low <= 10 <= found.high
     assert 0.92 <= hits / 400 <= 0.98
 
@@ -61,6 +63,8 @@ def test_a_share_stays_within_its_interval(hits, more):
     if found.value is None:
         assert found.size == 0
     else:
+        assert found.low is not None
+        assert found.high is not None
         assert 0 <= found.low <= found.value + 1e-12
         assert found.value - 1e-12 <= found.high <= 1
 

@@ -6,8 +6,10 @@ import pytest
 from django.db import connection
 
 from diagnostics import actions as checks
-from diagnostics.actions import snapshots
+from diagnostics import gate
+from diagnostics.actions import snapshots, trees
 from diagnostics.actions.publishing import NotAsSeenError, NothingChangedError
+from diagnostics.engine import compile_flow
 from diagnostics.models import DiagnosisRun, FlowVersion, ParamSnapshot
 from posdoctor.accounts.models import AccountEvent
 from posdoctor.core.errors import IllegalMoveError, NotAllowedError
@@ -146,7 +148,7 @@ def test_locked_causes_stay(terminal, version, monkeypatch):
 def test_numbers_that_foretell_worse_are_held(terminal, version, monkeypatch):
     closed(terminal, causes_of(version)[2], 6)
     losses = iter([(1.0, 6), (1.2, 6)])
-    monkeypatch.setattr(snapshots.gate, "log_loss", lambda *_args: next(losses))
+    monkeypatch.setattr(gate, "log_loss", lambda *_args: next(losses))
     assert learn(NOW) == 1
     (made,) = numbers()
     assert (made.state, made.is_current, made.report["reasons"]) == ("held", False, ["loss"])
@@ -155,7 +157,7 @@ def test_numbers_that_foretell_worse_are_held(terminal, version, monkeypatch):
 
 def test_a_moved_locked_cause_is_held(terminal, version, monkeypatch):
     closed(terminal, causes_of(version)[2], 6)
-    monkeypatch.setattr(snapshots.gate, "unlocked", lambda *_args: ["x"])
+    monkeypatch.setattr(gate, "unlocked", lambda *_args: ["x"])
     learn(NOW)
     assert [(row.state, row.report["reasons"]) for row in numbers()] == [("held", ["locked"])]
 
@@ -188,8 +190,7 @@ def test_nothing_is_compiled_inside_a_transaction(terminal, version, monkeypatch
     closed(terminal, causes_of(version)[2], 6)
     depth = len(connection.savepoint_ids)
     inside = []
-    compile_flow = snapshots.compile_flow
-    want_again = snapshots.trees.want_again
+    want_again = trees.want_again
 
     def compiled(*args: object, **more: object) -> object:
         inside.append(len(connection.savepoint_ids))
@@ -199,8 +200,8 @@ def test_nothing_is_compiled_inside_a_transaction(terminal, version, monkeypatch
         inside.append(len(connection.savepoint_ids))
         return want_again(*args, **more)
 
-    monkeypatch.setattr(snapshots, "compile_flow", compiled)
-    monkeypatch.setattr(snapshots.trees, "want_again", wanted)
+    monkeypatch.setattr("diagnostics.actions.snapshots.compile_flow", compiled)
+    monkeypatch.setattr(trees, "want_again", wanted)
     learn(NOW)
     assert inside == [depth] * 3
 
@@ -212,7 +213,7 @@ def test_nothing_is_compiled_inside_a_transaction(terminal, version, monkeypatch
 def held(terminal: Terminal, version: FlowVersion, monkeypatch) -> ParamSnapshot:
     closed(terminal, causes_of(version)[2], 6)
     with monkeypatch.context() as patch:
-        patch.setattr(snapshots.gate, "is_worse", lambda *_args: True)
+        patch.setattr(gate, "is_worse", lambda *_args: True)
         learn(NOW)
     return ParamSnapshot.objects.get()
 

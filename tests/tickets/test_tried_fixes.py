@@ -197,6 +197,12 @@ def address(ticket: Ticket) -> str:
     return reverse("tickets:ticket", args=[ticket.ref])
 
 
+def dialog(person: Persona, ticket: Ticket) -> str:
+    """The page with the dialog of the resolution, as a browser without a script gets it."""
+    url = reverse("tickets:ticket", args=[ticket.ref]) + "?deed=resolve"
+    return person.client.get(url).content.decode()
+
+
 def causes_in(page: str) -> list[str]:
     return re.findall(r'name="cause" value="(\w+)"', page)
 

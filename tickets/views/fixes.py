@@ -18,7 +18,7 @@ from tickets.lifecycle import FixedBy
 from tickets.models import Ticket, TriedFix
 
 # Those most likely to help are shown at once, the rest on demand.
-SHOWN = 4
+SHOWN = 3
 _ACTORS: Mapping[str, str | Promise] = {
     **{choice.value: choice.label for choice in FixedBy},
     "security": pgettext_lazy("fixed by", "Security"),
