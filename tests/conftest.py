@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,10 @@ from tests.builders import (
 )
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+
+
+# Set while the reference data may be gone: since a transactional test, until it is loaded again.
+_FLUSHED = threading.Event()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -70,13 +75,19 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
 
 
 @pytest.fixture(autouse=True)
-def _after_a_flush(request: pytest.FixtureRequest) -> None:
+def _after_a_flush(request: pytest.FixtureRequest, django_db_blocker: Any) -> None:
     """Transactional tests empty every table at their end: the next one gets the data again."""
     mark = request.node.get_closest_marker("django_db")
     flushes = bool(mark and mark.kwargs.get("transaction"))
     if not flushes and not {"transactional_db", "live_server"} & set(request.fixturenames):
+        if "db" in request.fixturenames and _FLUSHED.is_set():
+            # Before this test's own transaction begins, so that the next ones find it too.
+            with django_db_blocker.unblock():
+                call_command("load_reference", verbosity=0)
+            _FLUSHED.clear()
         return
     request.getfixturevalue("transactional_db")
+    _FLUSHED.set()
     cache.clear()
     if not FlowVersion.objects.exists():
         call_command("load_reference", verbosity=0)

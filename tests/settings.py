@@ -9,6 +9,11 @@ os.environ.setdefault("POSDOCTOR_LOCAL", "true")
 
 from posdoctor.settings import *  # noqa: F403
 
+# Each process of a shared run has keys of its own in Redis, as it has a database of its own.
+_worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+if _worker:
+    REDIS_URL = f"{REDIS_URL.rpartition('/')[0]}/{_worker}"  # noqa: F405
+
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 MEDIA_ROOT = Path(tempfile.mkdtemp(prefix="posdoctor-test-media-"))
 # A wake-up ends in a queue of this process that nobody reads; sweeps are called by tests.

@@ -25,6 +25,11 @@ from posdoctor.embedded.supervisor import StopRequested, Supervisor
 TOOLS = Path(sys.executable).parent
 MANAGE = (sys.executable, str(CHECKOUT / "manage.py"))
 CHECKS_AT_ONCE = 2
+# Two processes share the tests, each with a database of its own: half of a test's time passes in
+# PostgreSQL or in a browser.
+WHOLE_SUITE = ("-n", "2")
+# For one test; by day the limit stands in pyproject.toml.
+NIGHTLY_SECONDS = 7200
 # A developer's own servers must never be what tests write to.
 NEVER_FROM_OUTSIDE = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "DEBUG", "EMAIL_URL", "MEDIA_ROOT")
 # What an installation on the open internet sets: `check --deploy` judges this.
@@ -87,7 +92,9 @@ def _run(supervisor: Supervisor, screen: Console, data: home.Home, wanted: list[
     failed = _run_checks(supervisor, screen, env, [] if wanted else _all_checks())
     if failed:
         screen.warn(f"Failed: {', '.join(failed)} (see above); the tests follow")
-    pytest = [sys.executable, "-m", "pytest", *wanted]
+    pytest = [sys.executable, "-m", "pytest", *(wanted or WHOLE_SUITE)]
+    if "POSDOCTOR_NIGHTLY" in os.environ:
+        pytest.append(f"--timeout={NIGHTLY_SECONDS}")
     status = foreground.run(supervisor, pytest, env, CHECKOUT)
     return status or (1 if failed else 0)
 
