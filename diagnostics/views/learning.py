@@ -302,7 +302,8 @@ def _difference_words(estimate: Estimate, *, is_share: bool) -> dict[str, str]:
 
 
 def _number(value: float, *, is_share: bool) -> str:
-    return f"{100 * value:.1f} %" if is_share else f"{value:.1f}"
+    words = f"{100 * value:.1f} %" if is_share else f"{value:.1f}"
+    return words.replace("-", "−")
 
 
 def _calibration(found: gain.Calibration) -> dict[str, Any]:

@@ -101,6 +101,7 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
     "api:response_codes": {GET: OWN},
     "api:log_analyses": {POST: ADD},
     "api:symptoms": {GET: OWN},
+    "api:numbers": {GET: LEADS},
     "api:diagnoses": {POST: WALK},
     "api:diagnosis": {GET: RECORD},
     "api:diagnosis_answers": {POST: RECORD},
@@ -155,6 +156,8 @@ def url_of(name: str, world: World) -> str:
     short = name.removeprefix("api:")
     if short in {"schema", "docs", "unknown", "me", "models", "symptoms", "diagnoses"}:
         return reverse(name)
+    if short == "numbers":
+        return reverse(name, kwargs={"symptom": "no_power"})
     if short == "delivery_retry":
         return reverse(name, kwargs={"key": world.stuck})
     if short == "calendar_day":

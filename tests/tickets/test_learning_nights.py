@@ -365,3 +365,12 @@ def test_another_provider_sees_none_of_it(held, outsider: Persona, administrator
     assert "/approve" in administrator.client.get(
         f"/settings/learning/{SYMPTOM}/"
     ).content.decode()  # fmt: skip
+
+
+def test_the_api_lists_what_was_learned(held, supervisor: Persona, desk: Persona):
+    url = f"/api/v1/symptoms/{SYMPTOM}/numbers/"
+    (row,) = supervisor.client.get(url).json()["results"]
+    assert (row["number"], row["state"], row["in_use"]) == (1, "held", False)
+    assert row["reasons"] == ["loss"]
+    assert desk.client.get(url).status_code == 404
+    assert supervisor.client.get("/api/v1/symptoms/nonsense/numbers/").status_code == 404
