@@ -191,8 +191,15 @@ def make_clocks(ticket: Ticket, **seconds: int) -> dict[str, Clock]:
 
 def make_log_analysis(terminal: Terminal, **fields: Any) -> LogAnalysis:
     """A log of the terminal with a code, words, a wrong gateway and repeated lines."""
-    lines = ["IP: 192.168.1.5", "Mask: 255.255.255.0", "Gateway: 192.168.2.1", "签到失败 应答码: 77"]
-    lines += ["connect to host 10.2.3.4 timed out, rssi=-84"] * 6 + ["主密钥不存在, app version: 1.2.3"]
+    lines = [
+        "IP: 192.168.1.5",
+        "Mask: 255.255.255.0",
+        "Gateway: 192.168.2.1",
+        "签到失败 应答码: 77",
+    ]
+    lines += ["connect to host 10.2.3.4 timed out, rssi=-84"] * 6 + [
+        "主密钥不存在, app version: 1.2.3"
+    ]
     log = "\n".join(f"2026-11-20 10:{n:02}:00 {line}" for n, line in enumerate(lines))
     values = {"source": "paste", "findings": read_log(log).to_dict(), "made_at": T0}
     return LogAnalysis.objects.create(

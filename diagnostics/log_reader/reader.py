@@ -51,7 +51,8 @@ _OTHER_NUMBER = re.compile(
     r"|operator|clerk|cashier|amount|total|batch|trace|voucher|\bref|date|time|thread|line|port"
 )
 _FACTS = re.compile(
-    r"ip|[1l]p(?=[\s:=])|addr|地址|mask|掩码|gate|网关|\bgw\b|dns|inet|nameserver|default via|rssi|dbm|signal|信号"
+    r"ip|[1l]p(?=[\s:=])|addr|地址|mask|掩码|gate|网关|\bgw\b|dns|inet|nameserver"
+    r"|default via|rssi|dbm|signal|信号"
 )
 _VERSION = re.compile(r"ver|版本|firm|\bfw|固件|系统|android|安卓|software")
 # A certain answer of the host, so that digits decide what the line says.
