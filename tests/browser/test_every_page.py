@@ -184,6 +184,7 @@ def test_desk_pages(open_browser, full_ticket, shop, sign_in, language, viewport
         "/settings/hours/new", "/desk/codes/", "/desk/codes/?q=58", "/desk/codes/new",
         f"/desk/codes/new?for={waiting.ref}",
         f"/desk/logs/?terminal={shop.ref}", f"/desk/logs/{log.ref}/",
+        f"/desk/d/{full_ticket.run.ref}/",
         "/settings/learning/", "/settings/learning/gain", "/settings/learning/no_power/",
         "/settings/flows/", "/settings/flows/import", "/settings/flows/no_power/",
         "/settings/flows/no_power/texts", "/settings/flows/no_power/step/safety/",
