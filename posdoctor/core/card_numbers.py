@@ -388,6 +388,7 @@ def odd_run(text: str, start: int, run: str, label: Label | None) -> Inside | No
 
 # Three windows may hang together; a chain without end would be one number without end.
 _MOST_DIGITS = 57
+_LONGEST = 19
 
 
 def _choose(cluster: _Cluster, first: int, until: int, limit: int) -> Iterator[Region]:
@@ -427,16 +428,14 @@ def _run_inside(cluster: _Cluster, first: int, stop: int, limit: int) -> int:
 
 def _merged(cluster: _Cluster, first: int, stop: int, limit: int) -> int:
     """Return where the window ends when those are added that overlap it."""
-    offsets, stops, inner = cluster.offsets, cluster.stops, first + 1
-    most, is_whole = offsets[first] + _MOST_DIGITS, limit == cluster.count
-    while inner < stop:
-        known = stops[inner] if is_whole else None
-        other = cluster.best(inner, limit) if known is None else known
-        if other > stop:
-            if offsets[other] > most:
-                return stop
-            stop = other
-        inner += 1
+    offsets = cluster.offsets
+    most, inner = offsets[first] + _MOST_DIGITS, stop - 1
+    # From the end: what begins later reaches further, and a number has at most nineteen digits.
+    while inner > first and offsets[stop] - offsets[inner] < _LONGEST:
+        other = cluster.best(inner, limit)
+        if other > stop and offsets[other] <= most:
+            stop, inner = other, other
+        inner -= 1
     return stop
 
 
