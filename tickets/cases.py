@@ -15,12 +15,11 @@ from django.db.models import Exists, F, OuterRef, QuerySet
 from diagnostics.actions.snapshots import ClosedCase
 from diagnostics.learning import GUESS_WEIGHT, Case, faded
 from diagnostics.models import DiagnosisRun
+from diagnostics.querysets import COMES_BACK_WITHIN
 from tickets.events import EventKind
-from tickets.lifecycle import CLOSE_AFTER_SILENCE, Certainty, TicketStatus
+from tickets.lifecycle import Certainty, TicketStatus
 from tickets.models import Ticket, TicketEvent
 
-# What comes back within this time was not solved.
-COMES_BACK_WITHIN = CLOSE_AFTER_SILENCE
 # Six half-lives: an older case weighs less than a sixty-fourth.
 REMEMBERED = timedelta(days=540)
 _AT_ONCE = 500
