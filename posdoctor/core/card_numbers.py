@@ -312,32 +312,35 @@ class _Cluster:
     def _judge(self, first: int, limit: int) -> int:
         begin = self.offsets[first]
         prefix = self.digits[begin : begin + 2]
-        lengths = LENGTHS.get(prefix)
-        likeliest = 0 if lengths is None else self._judge_issued(first, limit, prefix, lengths)
+        likeliest = 0
+        if prefix in LENGTHS:
+            group_at = self.group_at
+            # Most groups begin no row of groups that is as long as a card number.
+            ends = [begin + size for size in LENGTHS[prefix] if begin + size in group_at]
+            if ends:
+                likeliest = self._likeliest(first, limit, prefix, ends)
         if likeliest or self.sizes[first] < 15:
             return likeliest
         return self._judge_odd(first)
 
-    def _judge_issued(self, first: int, limit: int, prefix: str, lengths: tuple[int, ...]) -> int:
+    def _likeliest(self, first: int, limit: int, prefix: str, ends: list[int]) -> int:
+        """Return the best of the windows that end after so many digits, longer ones first, or 0."""
         begin, likeliest, rank = self.offsets[first], 0, -1
         # Of small groups nothing but a rising row of codes needs a closer look.
-        is_plain = self.is_calm and self.sizes[first] < 7
-        for size in lengths:
-            end = begin + size
-            stop = self.group_at.get(end)
-            if stop is None or stop > limit:
-                continue
+        is_plain = (
+            self.is_calm and self.sizes[first] < 7 and self.groups[first] > self.groups[first + 1]
+        )
+        for end in ends:
             sums = self.luhn_sums[end & 1]
             luhn = (sums[end] - sums[begin]) % 10 == 0
             if not luhn and prefix not in UNIONPAY:
                 continue
-            if prefix in FINE and not issuer_fits(self.digits[begin:end]):
+            stop = self.group_at[end]
+            if stop > limit or (prefix in FINE and not issuer_fits(self.digits[begin:end])):
                 continue
-            if (is_plain and self.groups[first] > self.groups[first + 1]) or self.allows(
-                first, stop, luhn=luhn
-            ):
-                # The longer ones come first: a shorter one must be better.
-                is_sure = luhn or (size == 19 and self._is_printed_19(first, stop))
+            if is_plain or self.allows(first, stop, luhn=luhn):
+                # A shorter one must be better.
+                is_sure = luhn or (end - begin == 19 and self._is_printed_19(first, stop))
                 found = 2 * is_sure + self.is_run(first, stop)
                 if found > rank:
                     likeliest, rank = stop, found

@@ -30,8 +30,12 @@ _ROW = re.compile(rf"(?<![0-9])[0-9]++(?:{_LINK}[0-9]++){{1,{_MOST_GROUPS - 1}}}
 _MARK = re.compile(rf"[{_MARKS}]|{_ESCAPED}")
 _REMOVED = re.escape(REMOVED)
 # What masked numbers and removed words leave counts as what they were.
-_GOES_ON_BEFORE = re.compile(rf"(?:(?:(?P<digits>(?<![0-9])[0-9]{{1,9}}+)|[0-9\]]){_LINK}|\*)$")
-_GOES_ON_BEHIND = re.compile(rf"\*|{_LINK}(?:(?P<digits>[0-9]{{1,9}}+(?![0-9]))|[0-9]|{_REMOVED})")
+_GOES_ON_BEFORE = re.compile(
+    rf"(?:(?:(?P<digits>(?<![0-9])[0-9]{{1,9}}+)|[0-9\]]){_LINK}|\*|[0-9][:：])$"
+)
+_GOES_ON_BEHIND = re.compile(
+    rf"\*|[:：][0-9]|{_LINK}(?:(?P<digits>[0-9]{{1,9}}+(?![0-9]))|[0-9]|{_REMOVED})"
+)
 _LINKS = re.compile(rf"({_LINK})")
 # By the sizes of the groups, a letter each: four fours, Amex, Diners, or one digit at a time.
 _SHAPES = re.compile(r"(?<!4)4444(?:4$|[123]|(?!4))|465|464|(?<!1)1{13,19}(?!1)")
@@ -40,6 +44,8 @@ _DATES = re.compile(
     r"|[0-3]?[0-9][-./][0-3]?[0-9][-./](?:19|20)[0-9]{2})(?![0-9])"
 )
 _AMOUNTS = re.compile(r"[0-9]+\.[0-9]{2}(?:[^0-9.][^0-9]{0,11}[0-9]+\.[0-9]{2})+")
+# An address in a network, but for short ones: single digits between dots may be anything.
+_ADDRESS = re.compile(r"(?<![0-9.])(?=[0-9.]{10})[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9.])")
 _PLACE = re.compile(r"[0-9]{1,3}\.[0-9]{3,8}[^0-9.][^0-9]{0,11}[0-9]{1,3}\.[0-9]{3,8}")
 
 
@@ -158,7 +164,7 @@ class _Row:
         if _AMOUNTS.fullmatch(self.text, start, end) or _PLACE.fullmatch(self.text, start, end):
             return True
         groups = self.groups[first:stop]
-        if _is_series(groups):
+        if _is_series(groups) or _ADDRESS.search(self.text, start, end):
             return True
         return first == 0 and fits(label_before(self.text, start), groups[0])
 
