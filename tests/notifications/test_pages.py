@@ -187,14 +187,14 @@ def test_another_language_is_another_answer(desk: Persona):
     assert english.status_code == 200
 
 
-def test_a_poll_costs_four_queries(desk: Persona):
-    """Session, person, seat, number; the same whether something came or not."""
+def test_a_poll_costs_three_queries(desk: Persona):
+    """Session, person with seats, number; the same whether something came or not."""
     tag = desk.client.get(BELL)["ETag"]
     for known, status in (("", 200), (tag, 304)):
         with CaptureQueriesContext(connection) as found:
             answer = desk.client.get(BELL, headers={"If-None-Match": known})
         assert answer.status_code == status
-        assert len(found) == 4
+        assert len(found) == 3
 
 
 def test_many_are_many(provider: Provider, desk: Persona):
