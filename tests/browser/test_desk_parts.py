@@ -54,7 +54,7 @@ def close(page: Page) -> None:
     """Escape, until the keys are the page's again."""
     page.keyboard.press("Escape")
     expect(page.locator("dialog[open]")).to_have_count(0)
-    page.wait_for_function("!document.activeElement.closest('dialog')")
+    expect(page.locator("dialog :focus")).to_have_count(0)
 
 
 def test_a_phone_fetches_no_pane(open_browser, sign_in, tickets):

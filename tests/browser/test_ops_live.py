@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, Response
+from playwright.sync_api import Page, Response, expect
 
 from posdoctor.accounts.roles import Role
 from posdoctor.core import clock
@@ -58,7 +58,7 @@ def test_a_quiet_poll_changes_nothing_and_news_come_in(board: Page, shop: Termin
     summary.click()
     board.evaluate("document.querySelector('#ops').dataset.ptag = 'of-yesterday'")
     assert poll(board).status == 200
-    board.wait_for_function("document.querySelector('.kpi .v a').textContent === '2'")
+    expect(board.locator(".kpi .v a").first).to_have_text("2")
     assert board.evaluate("document.querySelector('details.data').open")
 
 
