@@ -167,10 +167,9 @@ class DiagnosisRunQuerySet(MerchantRows["DiagnosisRun"]):
             .defer("flow_version__document")
         )
 
-    def measured(self, *, since: datetime, now: datetime, most: int) -> list[Walk]:
-        """Checks that were begun since then and ended or were given up, at most so many, the
-        newest. One that was not solved, or solved less than 72 hours ago, neither came back nor
-        did not.
+    def came_back(self) -> tuple[models.Exists, models.Exists]:
+        """Conditions on a run: another check of the symptom, or a ticket, on the same terminal
+        within 72 hours of its end.
 
         Tickets are known by the name of the relation only: they are above this app.
         """
@@ -186,12 +185,20 @@ class DiagnosisRunQuerySet(MerchantRows["DiagnosisRun"]):
             tickets__opened_at__gte=OuterRef("started_at"),
             tickets__opened_at__lte=until,
         )
+        return models.Exists(again), models.Exists(reported)
+
+    def measured(self, *, since: datetime, now: datetime, most: int) -> list[Walk]:
+        """Checks that were begun since then and ended or were given up, at most so many, the
+        newest. One that was not solved, or solved less than 72 hours ago, neither came back nor
+        did not.
+        """
+        returned, reported = self.came_back()
         ended = Q(state__in=["solved", "call", "stop_use"])
         given_up = Q(state="running", started_at__lt=now - GIVEN_UP_AFTER)
         rows = (
             self.filter(ended | given_up, started_at__gte=since, flow_version__isnull=False)
             .filter(models.Exists(_steps_of_run()))
-            .annotate(returned=models.Exists(again), reported=models.Exists(reported))
+            .annotate(returned=returned, reported=reported)
             .select_related("flow_version")
             .defer("flow_version__document", "attributes", "given")
             .prefetch_related("steps")

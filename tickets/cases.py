@@ -10,12 +10,12 @@ after a release has nothing to go by.
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import F
 
 from diagnostics.actions.snapshots import ClosedCase
 from diagnostics.learning import GUESS_WEIGHT, Case, faded
 from diagnostics.models import DiagnosisRun
-from diagnostics.querysets import COMES_BACK_WITHIN
+from diagnostics.querysets import COMES_BACK_WITHIN, DiagnosisRunQuerySet
 from tickets.events import EventKind
 from tickets.lifecycle import Certainty, TicketStatus
 from tickets.models import Ticket, TicketEvent
@@ -39,22 +39,11 @@ def closed_cases(provider_id: int, symptom: str, now: datetime) -> list[ClosedCa
     return [*_self_solved(runs, now), *_resolved(runs, now)]
 
 
-def _self_solved(runs: QuerySet[DiagnosisRun], now: datetime) -> Iterator[ClosedCase]:
-    until = OuterRef("finished_at") + COMES_BACK_WITHIN
-    again = DiagnosisRun.objects.filter(
-        terminal_id=OuterRef("terminal_id"),
-        flow_version__symptom=OuterRef("flow_version__symptom"),
-        started_at__gte=OuterRef("finished_at"),
-        started_at__lte=until,
-    ).exclude(pk=OuterRef("pk"))
-    reported = Ticket.objects.filter(
-        terminal_id=OuterRef("terminal_id"),
-        opened_at__gte=OuterRef("started_at"),
-        opened_at__lte=until,
-    )
+def _self_solved(runs: DiagnosisRunQuerySet, now: datetime) -> Iterator[ClosedCase]:
+    returned, reported = runs.came_back()
     solved = runs.filter(
-        ~Exists(again),
-        ~Exists(reported),
+        ~returned,
+        ~reported,
         state=DiagnosisRun.State.SOLVED,
         finished_at__lte=now - COMES_BACK_WITHIN,
         ticket__isnull=True,
@@ -64,7 +53,7 @@ def _self_solved(runs: QuerySet[DiagnosisRun], now: datetime) -> Iterator[Closed
         yield _counted(run, run.finished_at, now, trace=_trace(run))
 
 
-def _resolved(runs: QuerySet[DiagnosisRun], now: datetime) -> Iterator[ClosedCase]:
+def _resolved(runs: DiagnosisRunQuerySet, now: datetime) -> Iterator[ClosedCase]:
     closed = (
         runs.filter(
             ticket__provider_id=F("provider_id"),
