@@ -26,8 +26,8 @@ TOOLS = Path(sys.executable).parent
 MANAGE = (sys.executable, str(CHECKOUT / "manage.py"))
 CHECKS_AT_ONCE = 2
 # Two processes share the tests, each with a database of its own: half of a test's time passes in
-# PostgreSQL or in a browser.
-WHOLE_SUITE = ("-n", "2")
+# PostgreSQL or in a browser. The summary names what passed at its second try only.
+WHOLE_SUITE = ("-n", "2", "-rfER")
 # For one test; by day the limit stands in pyproject.toml.
 NIGHTLY_SECONDS = 7200
 # A developer's own servers must never be what tests write to.
