@@ -5,4 +5,5 @@ from posdoctor.web_server import (  # noqa: F401 - gunicorn takes settings and h
     logconfig_dict,
     on_exit,
     on_starting,
+    post_worker_init,
 )

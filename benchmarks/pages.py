@@ -23,6 +23,7 @@ from django.urls import reverse
 
 from benchmarks.database import about_server, database_size, scratch
 from benchmarks.figures import Goal, Series, finish, peak_memory, percentile, say, say_table
+from posdoctor import web_server
 
 if TYPE_CHECKING:
     from posdoctor.accounts.actor import Actor
@@ -108,6 +109,7 @@ def measure(size: Size, runs: int, keep: bool) -> dict[str, Any]:  # noqa: FBT00
             "open_tickets": _open_tickets(),
             "pages": {},
         }
+        web_server.post_worker_init(None)  # as in a process that serves pages
         pages = list(_pages())
         for _ in range(ROUNDS):
             for page in pages:

@@ -326,12 +326,21 @@ class TicketQuerySet(MerchantRows["Ticket"]):
 
     def with_page_columns(self) -> Self:
         """With what a page about one ticket shows. The flow's document stays in the database:
-        `FlowVersion.flow` reads it once a process.
+        `FlowVersion.flow` reads it once a process. Another ticket that this one follows or went
+        into is rare, and read where it is named.
         """
         return self.select_related(
             "provider", "merchant", "store", "terminal__model", "assignee", "team",
-            "run__flow_version", "previous", "merged_into",
+            "run__flow_version",
         ).defer("run__flow_version__document")  # fmt: skip
+
+    def with_summary_columns(self) -> Self:
+        """With what one line about an earlier ticket shows, and nothing else."""
+        return self.select_related("terminal__model", "run__flow_version").only(
+            "ref", "title", "opened_at", "status", "cause",
+            "terminal__serial", "terminal__model__vendor", "terminal__model__vendor_zh",
+            "terminal__model__name", "run__flow_version__digest",
+        )  # fmt: skip
 
     def in_groups(self, today: Today) -> Self:
         """Annotates `place`: the number in GROUPS of the heading that a ticket stands under."""

@@ -117,3 +117,23 @@ def test_without_a_script_a_dialog_is_a_page(open_browser, sign_in, tickets):
     page.wait_for_url(f"**/desk/t/{tickets[0].ref}/?q=all")
     tickets[0].refresh_from_db()
     assert tickets[0].assignee is not None
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_the_menu_of_a_phone_opens_and_closes(
+    shop: Terminal, open_browser, sign_in, *, scripts: bool
+):
+    page = open_browser(PHONE, scripts=scripts)
+    sign_in(page)
+    page.goto("/desk/")
+    menu, button = page.locator("nav.d-nav"), page.get_by_role("button", name="菜单")
+    expect(menu).to_be_hidden()
+    button.click()
+    expect(menu).to_be_visible()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Escape")
+    expect(menu).to_be_hidden()
+    button.click()
+    menu.get_by_role("link", name="全部工单").click()
+    page.wait_for_url("**/desk/q/all/")
+    expect(menu).to_be_hidden()

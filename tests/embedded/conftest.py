@@ -41,6 +41,8 @@ class Program:
     def __init__(self, argv: list[str], env: dict[str, str]) -> None:
         self.lines: list[str] = []
         self._fresh: queue.Queue[str | None] = queue.Queue()
+        # Under `nohup` children would ignore the signal that some tests send.
+        ignored = signal.signal(signal.SIGHUP, signal.SIG_DFL)
         self._process = subprocess.Popen(
             argv,
             env=env,
@@ -51,6 +53,7 @@ class Program:
             text=True,
             start_new_session=True,
         )
+        signal.signal(signal.SIGHUP, ignored)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 

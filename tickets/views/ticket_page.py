@@ -375,10 +375,7 @@ def _side(reader: Reader, ticket: Ticket) -> dict[str, Any]:
     """The right panel: terminal, merchant, earlier tickets."""
     mine = Ticket.objects.visible_to(reader.actor)
     others = mine.filter(merchant_id=ticket.merchant_id).exclude(pk=ticket.pk)
-    columns = others.select_related("terminal__model", "run__flow_version")
-    earlier = list(
-        columns.defer("run__flow_version__document").order_by("-opened_at", "-pk")[:EARLIER_ROWS]
-    )
+    earlier = others.with_summary_columns().order_by("-opened_at", "-pk")[:EARLIER_ROWS]
     return {
         **_terminal_side(reader, ticket),
         "hours": hours_words(ticket.store.opening_hours),
