@@ -7,7 +7,7 @@ This module reads no clock and no database; `next_step` is the only door to the 
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -270,7 +270,7 @@ def _worked_out(
     ruled: Step | None,
 ) -> tuple[tuple[str, float | None], bool]:
     """The live choice; and whether the answers contradict each other."""
-    planner = Planner(problem_of(flow, attributes, actor))
+    planner = Planner(problem_of(flow, attributes, actor, done))
     key, weights = planner.state((name, answer.answer_id) for name, answer in done.items())
     if math.fsum(weights) < CONTRADICTION:
         return ("", None), True
@@ -295,8 +295,11 @@ def _answer_numbers(flow: Flow) -> dict[tuple[str, str], int]:
 # --- The flow as numbers -------------------------------------------------------------
 
 
-def problem_of(flow: Flow, attributes: Attributes, actor: Actor) -> Problem:
-    """What the choice depends on: the steps that this person can do on this machine.
+def problem_of(
+    flow: Flow, attributes: Attributes, actor: Actor, done: Container[str] = ()
+) -> Problem:
+    """What the choice depends on: the steps that this person can do on this machine, and those
+    of `done`, which were answered all the same, by records or by somebody else.
 
     Answers are tempered and the usual share of "not sure" taken off; minutes of a fix include
     the time that its going wrong would cost.
@@ -308,7 +311,8 @@ def problem_of(flow: Flow, attributes: Attributes, actor: Actor) -> Problem:
         moves=tuple(
             _move(flow, step)
             for step in flow.steps
-            if step.actor in _OFFERED[actor] and attributes.may_satisfy(step.requires)
+            if step.id in done
+            or (step.actor in _OFFERED[actor] and attributes.may_satisfy(step.requires))
         ),
         exits=tuple(_exits(flow, attributes)),
         delta=DELTA,
@@ -354,8 +358,8 @@ def compile_flow(
 
     Takes up to some seconds of processor time for a large flow.
     """
-    planner = Planner(problem_of(flow, attributes, actor))
     known = {answer.step_id for answer in given}
+    planner = Planner(problem_of(flow, attributes, actor, known))
 
     def done(key: Key) -> dict[str, Answer]:
         return {
@@ -379,9 +383,17 @@ def compile_flow(
     return planner.compile(evidence_given, rule=rule, before=before, least=CONTRADICTION)
 
 
-def table_of(flow: Flow, attributes: Attributes, tree: Tree, *, actor: Actor = "merchant") -> Table:
-    """A tree that was compiled for these attributes, as a look-up by `evidence_key`."""
-    planner = Planner(problem_of(flow, attributes, actor))
+def table_of(
+    flow: Flow,
+    attributes: Attributes,
+    tree: Tree,
+    *,
+    actor: Actor = "merchant",
+    given: Sequence[Answer] = (),
+) -> Table:
+    """A tree that was compiled for the same of these, as a look-up by `evidence_key`."""
+    known = {answer.step_id for answer in given}
+    planner = Planner(problem_of(flow, attributes, actor, known))
     steps = {}
     for key, decision in tree.decisions.items():
         answers = [Answer(name, label) for name, label in planner.labels(key)]

@@ -115,6 +115,7 @@ def _known_lines(run: DiagnosisRun) -> list[TraceLine]:
         "screen": _("from what the screen says"),
         "log": _("from the log"),
         "recent": _("answered a moment ago"),
+        "record": _("from our records"),
     }
     lines = []
     for finding in run.findings()[: len(run.given)]:

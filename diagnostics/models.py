@@ -234,6 +234,8 @@ class DiagnosisRun(models.Model):
         indexes = [
             # Read at every step page: the browser's newest walk of this terminal.
             models.Index(fields=["browser_key", "terminal", "-id"], name="diagnostics_run_browser"),
+            # Read when a check begins: who else reports the same just now.
+            models.Index(fields=["provider", "-started_at"], name="diagnostics_run_lately"),
             # Read by the terminal's history.
             models.Index(fields=["terminal", "-started_at"], name="diagnostics_run_history"),
         ]

@@ -167,6 +167,28 @@ class DiagnosisRunQuerySet(MerchantRows["DiagnosisRun"]):
             .defer("flow_version__document")
         )
 
+    def around(self, terminal: Terminal, symptom: str) -> Self:
+        """Unsolved walks of the symptom at the provider's other shops in the terminal's area or on
+        its mobile network. None where neither is known.
+        """
+        places = Q()
+        if terminal.store is not None and terminal.store.area:
+            places |= Q(terminal__store__area=terminal.store.area)
+        if terminal.connection == Terminal.Connection.CELLULAR and terminal.sim_operator:
+            places |= Q(
+                terminal__connection=terminal.connection,
+                terminal__sim_operator=terminal.sim_operator,
+            )
+        if not places:
+            return self.none()
+        return self.filter(
+            places, provider_id=terminal.provider_id, flow_version__symptom=symptom
+        ).exclude(Q(state="solved") | Q(terminal__store_id=terminal.store_id))
+
+    def shops(self) -> int:
+        """At how many stores these walks are."""
+        return self.aggregate(n=models.Count("terminal__store_id", distinct=True))["n"] or 0
+
     def came_back(self) -> tuple[models.Exists, models.Exists]:
         """Conditions on a run: another check of the symptom, or a ticket, on the same terminal
         within 72 hours of its end.

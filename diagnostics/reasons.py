@@ -81,7 +81,8 @@ def why(
         return Why(kind, leading, step.minutes, chance=chance)
     saves = None
     if with_minutes and kind == "ask":
-        planner = Planner(problem_of(flow, attributes, actor))
+        done = {answer.step_id for answer in answers}
+        planner = Planner(problem_of(flow, attributes, actor, done))
         key, weights = planner.state((answer.step_id, answer.answer_id) for answer in answers)
         decision = planner.choose(weights, key)
         saves = max(0.0, round(decision.without - decision.minutes, 1))

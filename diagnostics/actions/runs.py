@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.module_loading import import_string
 
-from diagnostics import codes
+from diagnostics import codes, records
 from diagnostics.actions import trees
 from diagnostics.engine import Answer, Ask, Attributes, Outcome, known_answers, next_step
 from diagnostics.flow import Check, Step
@@ -226,9 +226,13 @@ def _given(
     now: datetime,
     checks: Collection[str],
 ) -> list[list[str]]:
-    """Answers that nobody has to give: read on the screen, in a log, or given a moment ago."""
+    """Answers that nobody has to give: from records, given a moment ago, read in a log or on the
+    screen. The later ones of these win: a record may be older than what somebody just saw.
+    """
     flow = version.flow
     found: dict[str, list[str]] = {}
+    for known in records.known_answers(terminal, flow, now=now):
+        found[known.step_id] = [known.step_id, known.answer_id, "record"]
     for step, answer in DiagnosisStep.objects.answered_lately(terminal, since=now - FRESH_FOR):
         if _may_carry_over(flow.step(step), answer):
             found[step] = [step, answer, "recent"]

@@ -135,7 +135,7 @@ def _make(tree: CompiledTree, now: datetime) -> None:
     attributes = Attributes.from_dict(tree.attributes)
     given = [Answer(step, answer, given=True) for step, answer in tree.given]
     policy = engine.compile_flow(flow, attributes, given=given)
-    table = engine.table_of(flow, attributes, policy)
+    table = engine.table_of(flow, attributes, policy, given=given)
     CompiledTree.objects.filter(pk=tree.pk, made_at=None).update(
         table=dict(table.steps),
         minutes=policy.minutes,

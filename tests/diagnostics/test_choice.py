@@ -119,6 +119,43 @@ def test_any_answers_end_within_the_limits_and_always_the_same(
     assert len(answers) <= MAX_STEPS + 1
 
 
+@settings(max_examples=40)
+@given(st.sampled_from(list(FLOWS.values())), st.lists(st.integers(0, 99), min_size=1), ANSWERS)
+def test_any_step_may_be_answered_beforehand_whoever_could_be_asked(
+    flow: Flow, known: list[int], picks: list[int]
+) -> None:
+    """By records, a log, or a colleague: also steps for the desk or for another machine."""
+    told = {}
+    for number in known:
+        step = flow.steps[number % len(flow.steps)]
+        options = [option.id for option in step.choices if not (option.stop or option.call)]
+        told[step.id] = Answer(step.id, options[number % len(options)], given=True)
+    answers = list(told.values())
+    for pick in picks:
+        asked = next_step(flow, WIFI, answers, actor="merchant")
+        if isinstance(asked, Outcome):
+            break
+        assert asked.step.id not in {answer.step_id for answer in answers}
+        choices = asked.step.choices
+        answers.append(Answer(asked.step.id, choices[pick % len(choices)].id))
+    assert isinstance(next_step(flow, WIFI, answers, actor="merchant"), Outcome)
+
+
+def test_an_outage_that_records_know_of_is_in_the_table_and_weighs() -> None:
+    flow = FLOWS["network_down"]
+    told = [Answer("many_down", "yes", given=True)]
+    assert flow.step("many_down").actor == "desk"
+    tree = compile_flow(flow, WIFI, given=told)
+    table = table_of(flow, WIFI, tree, given=told)
+    first = next_step(flow, WIFI, told, actor="merchant", table=table)
+    assert isinstance(first, Ask)
+    assert first.step.id == SAFETY
+    assert first.minutes_left is not None  # found, not worked out
+    # A merchant in an outage is kept busy for less long.
+    usual = compile_flow(flow, WIFI)
+    assert tree.prospects[tree.start].steps < usual.prospects[usual.start].steps
+
+
 def test_a_call_goes_to_whoever_ends_it_soonest() -> None:
     flow = FLOWS["declines"]
     _asked, usual = walk(flow, {})
