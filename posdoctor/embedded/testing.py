@@ -25,9 +25,11 @@ from posdoctor.embedded.supervisor import StopRequested, Supervisor
 TOOLS = Path(sys.executable).parent
 MANAGE = (sys.executable, str(CHECKOUT / "manage.py"))
 CHECKS_AT_ONCE = 2
-# Two processes share the tests, each with a database of its own: half of a test's time passes in
-# PostgreSQL or in a browser. The summary names what passed at its second try only.
-WHOLE_SUITE = ("-n", "2", "-rfER")
+# Three processes share the tests, each with a database of its own: half of a test's time passes in
+# PostgreSQL or in a browser, and some tests only wait. The slow ones stand together at the end of
+# the order, so a process that is done takes over from the others. The summary names what passed
+# at its second try only.
+WHOLE_SUITE = ("-n", "3", "--dist", "worksteal", "-rfER")
 # For one test; by day the limit stands in pyproject.toml.
 NIGHTLY_SECONDS = 7200
 # A developer's own servers must never be what tests write to.

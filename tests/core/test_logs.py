@@ -84,14 +84,12 @@ def test_ordinary_lines_stay_as_they_are(text: str) -> None:
 @pytest.mark.parametrize(
     "unit", ["a", "1", "1 ", "a.b@", "0", "/r/", "+1", "138", "?a=", "://", "(0", "ip=", "DETAIL: "]
 )
-def test_masking_takes_time_in_proportion(unit: str) -> None:
-    def seconds(length: int) -> float:
-        text = (unit * length)[:length]
-        started = time.perf_counter()
-        logs.mask(text)
-        return time.perf_counter() - started
-
-    assert seconds(200_000) < 40 * max(seconds(20_000), 0.005)
+def test_a_hostile_line_is_masked_in_bearable_time(unit: str) -> None:
+    text = (unit * 200_000)[:200_000]
+    started = time.process_time()
+    logs.mask(text)
+    # 0.05 to 0.12 s for 200,000 characters here; anything worse than linear takes minutes.
+    assert time.process_time() - started < 5
 
 
 def test_a_line_is_one_object_with_an_exception_inside(lines: Lines) -> None:

@@ -97,7 +97,7 @@ def test_a_queue_that_is_away_costs_no_time():
     """The client's own patience would be six seconds, in the middle of somebody's request."""
     started = time.monotonic()
     outbox._send("a.task")
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 3
     assert outbox._Refusal.until > started
 
 
