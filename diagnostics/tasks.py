@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from diagnostics.actions import comparing, trees
+from diagnostics.actions import comparing, logs, trees
 from posdoctor.core import clock
 
 
@@ -16,3 +16,9 @@ def compile_trees() -> None:
 def compare_drafts() -> None:
     """Works out what a draft would change for merchants; woken by its author, and swept."""
     comparing.compare_wanted(clock.now())
+
+
+@shared_task(name="diagnostics.purge_logs")
+def purge_logs() -> None:
+    """Drops what logs said half a year ago."""
+    logs.purge_logs(now=clock.now())

@@ -101,6 +101,12 @@ app.conf.beat_schedule = {
         "schedule": crontab(hour="19", minute="45"),  # UTC
         "options": {"expires": 3600},
     },
+    # Drops what logs said half a year ago. Without it addresses of networks pile up.
+    "diagnostics.purge_logs": {
+        "task": "diagnostics.purge_logs",
+        "schedule": crontab(hour="19", minute="55"),  # UTC
+        "options": {"expires": 3600},
+    },
     # Drops deliveries of three months ago. Without it the table grows.
     "notifications.purge": {
         "task": "notifications.purge",

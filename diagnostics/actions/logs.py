@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from diagnostics.actions import runs
-from diagnostics.log_reader import Findings, read
+from diagnostics.actions import codes, runs
+from diagnostics.log_reader import UNKNOWN, Findings, read
 from diagnostics.models import DiagnosisRun, LogAnalysis, OwnCode
 from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.policies import Permission, require
@@ -18,6 +18,10 @@ from terminals.models import Terminal
 # A person reads a few logs an hour; each may keep a processor busy for half a minute.
 LOGS_BY_PERSON = Door("logs-person", 30, timedelta(minutes=10))
 _LARGE = 512 * 1024
+# A log that is all codes of its own must not fill the desk's queue.
+_MOST_UNKNOWN = 10
+# What logs said is of use as long as its repair may be disputed.
+KEPT = timedelta(days=180)
 # SECURITY: one large log at a time in a process, or a handful would stop everybody else's pages.
 _ONE_LARGE = threading.Lock()
 
@@ -38,13 +42,18 @@ def analyse_log(
 ) -> LogAnalysis:
     """Reads a log and keeps what it says, masked; the log itself is not kept.
 
-    `terminal` was found through `visible_to`. Reading takes no lock and no transaction of its
-    own. Raises NotAllowedError, RejectedLog.
+    Codes that no table has wait for the desk to define them. `terminal` was found through
+    `visible_to`. Reading takes no lock and no transaction of its own. Raises NotAllowedError,
+    RejectedLog.
     """
     require(actor, Permission.LOG_ANALYSE)
     provider_id = actor.provider_id
     assert provider_id is not None
     findings = _read(actor, log)
+    unknown = dict.fromkeys(seen.code for seen in findings.codes if seen.scheme == UNKNOWN)
+    model_id = terminal.model_id if terminal else None
+    for code in list(unknown)[:_MOST_UNKNOWN]:
+        codes.note_unknown(actor, text=code, model_id=model_id, now=now)
     return create_with_ref(
         lambda: LogAnalysis(
             provider_id=provider_id,
@@ -79,6 +88,12 @@ def check_from_log(
         now=now,
         known=tuple(analysis.findings["evidence"]),
     )
+
+
+def purge_logs(*, now: datetime) -> int:
+    """Drops what logs said longer than KEPT ago; returns how many."""
+    deleted, _ = LogAnalysis.objects.filter(made_at__lt=now - KEPT).delete()
+    return deleted
 
 
 def _read(actor: Actor, log: str | bytes) -> Findings:

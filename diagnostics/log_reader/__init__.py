@@ -13,7 +13,9 @@ and any bytes give findings or RejectedLog.
 
 from diagnostics.log_reader.events import link_failure
 from diagnostics.log_reader.findings import Findings
-from diagnostics.log_reader.reader import read
+from diagnostics.log_reader.reader import UNKNOWN, read
 from diagnostics.log_reader.sources import MAX_BYTES, REASONS, RejectedLog
 
-__all__ = ["MAX_BYTES", "REASONS", "Findings", "RejectedLog", "link_failure", "read"]
+__all__ = [
+    "MAX_BYTES", "REASONS", "UNKNOWN", "Findings", "RejectedLog", "link_failure", "read",
+]  # fmt: skip

@@ -73,6 +73,7 @@ _OWNED = {
     "gicc": "gicc", "tsys": "tsys", "rapyd": "rapyd", "acquirer_private": "", "adyen": "adyen",
 }  # fmt: skip
 _PRINTS = re.compile(r"print|打印|sunmi|商米")
+# The scheme of a code that a log names and no table has.
 UNKNOWN = "unknown"
 _FINE = frozenset({"success", "soft_success"})
 

@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
@@ -15,7 +16,7 @@ from django.urls import reverse
 
 from diagnostics.actions import logs as actions
 from diagnostics.log_reader import MAX_BYTES, RejectedLog
-from diagnostics.models import DiagnosisRun, LogAnalysis
+from diagnostics.models import DiagnosisRun, LogAnalysis, UnknownCode
 from merchants.models import Contact
 from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.roles import Role
@@ -108,6 +109,26 @@ def test_a_check_begins_with_what_the_log_answers(analysis: LogAnalysis, desk: P
     assert (run.terminal_id, run.language) == (analysis.terminal_id, "en")
     assert {(answer, source) for _step, answer, source in run.given} >= {("code_batch", "log")}
     assert any(step == "bad_ip" for step, _answer, _source in run.given)
+
+
+def test_codes_that_no_table_has_wait_for_the_desk(desk: Persona, terminal: Terminal):
+    log = "\n".join(["签到失败 应答码: 8Z", "签到失败 应答码: 8Z", "签到失败 应答码: 77"])
+    more = "\n".join(f"应答码: {n % 10}{'xyz'[n // 10]}" for n in range(30))
+    for text in (log, f"{log}\n{more}"):
+        actions.analyse_log(
+            actor_of(desk.seat), log=text, terminal=terminal,
+            source=LogAnalysis.Source.PASTE, now=T0,
+        )  # fmt: skip
+    waiting = UnknownCode.objects.order_by("first_seen_at", "pk")
+    assert [(row.code, row.times) for row in waiting][:1] == [("8Z", 2)]
+    assert waiting.count() == 10  # a log of nothing but codes does not fill the queue
+    assert {row.model_id for row in waiting} == {terminal.model_id}
+
+
+def test_what_logs_said_goes_after_half_a_year(analysis: LogAnalysis):
+    assert actions.purge_logs(now=T0 + timedelta(days=180)) == 0
+    assert actions.purge_logs(now=T0 + timedelta(days=180, seconds=1)) == 1
+    assert not LogAnalysis.objects.exists()
 
 
 def test_no_check_without_a_terminal(analysis: LogAnalysis, desk: Persona):
