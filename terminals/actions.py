@@ -1,7 +1,9 @@
-"""Deeds on terminals: add, stop for safety, release, move, replace the sticker, edit the record."""
+"""Deeds on terminals: add, stop for safety, release, move, replace the sticker, edit the record;
+and which versions are expected.
+"""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -12,13 +14,12 @@ from posdoctor.accounts.policies import Permission, require
 from posdoctor.core.errors import DomainError, IllegalMoveError
 from posdoctor.core.refs import create_with_ref
 from posdoctor.core.scrub import scrub
-from terminals.lifecycle import TerminalState, can_move
-from terminals.models import Terminal, TerminalEvent, TerminalModel, sticker_code
+from terminals.lifecycle import IN_USE, TerminalState, can_move
+from terminals.models import MinimumVersion, Terminal, TerminalEvent, TerminalModel, sticker_code
 
 # The `cause` of a stop that a person at the desk ordered; the reason is in the event's note.
 BY_HAND = "by_hand"
 FIRST_STATES = (TerminalState.IN_STOCK, TerminalState.ACTIVE)
-IN_USE = frozenset({TerminalState.ACTIVE, TerminalState.STOPPED})
 # Typed freely, with the length of the column: a mask may lengthen a text. Serials and SIM card
 # numbers have a shape of their own: a mask would ruin them.
 _TYPED = {"counter": 60, "firmware": 60, "app_version": 30, "sim_operator": 40}
@@ -30,10 +31,22 @@ class SerialTakenError(DomainError):
     code = "serial_taken"
 
 
+class VersionNeededError(DomainError):
+    """A minimum says an app version, a firmware, or both."""
+
+    code = "version_needed"
+
+
 class StoreNeededError(DomainError):
     """A terminal in use stands in a store (银发〔2021〕259号: one terminal, one merchant)."""
 
     code = "store_needed"
+
+
+class SecondPersonError(DomainError):
+    """Who takes a terminal out of use does not put it back: four eyes look at a danger."""
+
+    code = "second_person"
 
 
 @transaction.atomic
@@ -105,12 +118,15 @@ def stop_by_hand(actor: Actor, *, terminal_id: int, reason: str, now: datetime) 
 def release(actor: Actor, *, terminal_id: int, reason: str, now: datetime) -> Terminal:
     """Puts a stopped terminal back into use, with a reason that stays in its history.
 
-    Locks the terminal. Raises NotAllowedError, IllegalMoveError; a hidden one is DoesNotExist.
+    Locks the terminal. Raises NotAllowedError, IllegalMoveError, SecondPersonError; a hidden one
+    is DoesNotExist.
     """
     terminal = Terminal.objects.visible_to(actor).lock(terminal_id)
     require(actor, Permission.TERMINAL_RELEASE)
     if terminal.state != TerminalState.STOPPED:
         raise IllegalMoveError(terminal.state, TerminalState.ACTIVE)
+    if was_stopped_by(terminal, actor):
+        raise SecondPersonError
     cause = terminal.stopped_for
     terminal.state = TerminalState.ACTIVE
     terminal.stopped_at = None
@@ -118,6 +134,13 @@ def release(actor: Actor, *, terminal_id: int, reason: str, now: datetime) -> Te
     terminal.save(update_fields=["state", "stopped_at", "stopped_for"])
     _record(terminal, TerminalEvent.Kind.RELEASED, actor, now, note=reason, cause=cause)
     return terminal
+
+
+def was_stopped_by(terminal: Terminal, actor: Actor) -> bool:
+    """Whether this person ordered the stop that holds, or led the check that ended in it."""
+    stops = terminal.events.filter(kind=TerminalEvent.Kind.STOPPED).order_by("-occurred_at", "-pk")
+    last = stops.first()
+    return last is not None and actor.user_id is not None and last.actor_user_id == actor.user_id
 
 
 @transaction.atomic
@@ -234,6 +257,43 @@ def edit(
     if differences:
         _record(terminal, TerminalEvent.Kind.EDITED, actor, now, changes=differences)
     return terminal
+
+
+@transaction.atomic
+def set_minimum_version(
+    actor: Actor,
+    *,
+    model_slug: str,
+    app_version: str,
+    firmware: str,
+    since: date,
+    now: datetime,
+) -> MinimumVersion:
+    """What the actor's provider expects at least of its terminals of a model, from a day on.
+
+    Replaces what was expected before. "" asks for nothing. Locks the row. Raises NotAllowedError,
+    VersionNeededError; an unknown model is TerminalModel.DoesNotExist.
+    """
+    require(actor, Permission.VERSIONS_MANAGE)
+    model = TerminalModel.objects.get(slug=model_slug)
+    typed = _masked({"app_version": app_version.strip(), "firmware": firmware.strip()})
+    if not any(typed.values()):
+        raise VersionNeededError
+    changed = {"since": since, "changed_at": now, "changed_by_name": actor.name}
+    minimum, _is_new = MinimumVersion.objects.update_or_create(
+        provider_id=actor.provider_id, model=model, defaults={**typed, **changed}
+    )
+    return minimum
+
+
+@transaction.atomic
+def drop_minimum_version(actor: Actor, *, model_slug: str) -> None:
+    """Any version of the model will do again. Where nothing was expected nothing happens.
+
+    Raises NotAllowedError.
+    """
+    require(actor, Permission.VERSIONS_MANAGE)
+    MinimumVersion.objects.visible_to(actor).filter(model__slug=model_slug).delete()
 
 
 def _edit_numbers(terminal: Terminal, numbers: Mapping[str, str]) -> dict[str, list[str]]:

@@ -192,7 +192,10 @@ def release(request: ActorRequest, ref: str) -> HttpResponse:
             )
         except IllegalMoveError:
             return _too_late(request, terminal)
-        return _done(request, terminal, _("Back in use"))
+        except actions.SecondPersonError as error:
+            _explain(form, error)
+        else:
+            return _done(request, terminal, _("Back in use"))
     context = {"form": form, "terminal": terminal, **_stop_of(terminal)}
     return render(request, "terminals/release.html", context, status=_status(form))
 
@@ -303,13 +306,16 @@ def _event_entry(event: TerminalEvent) -> Entry:
     return Entry(event.occurred_at, icon, str(title), [d for d in details if d], event.actor_name)
 
 
-def _stop_of(terminal: Terminal) -> dict[str, str]:
-    """Why a stopped terminal is out of use: `stopped_for` in short, `stop_note` as it was put."""
+def _stop_of(terminal: Terminal) -> dict[str, str | int | None]:
+    """Why a stopped terminal is out of use: `stopped_for` in short, `stop_note` as it was put;
+    and by whom.
+    """
     stops = terminal.events.filter(kind=TerminalEvent.Kind.STOPPED).order_by("-occurred_at", "-pk")
     last = stops.first() if terminal.state == TerminalState.STOPPED else None
     return {
         "stopped_for": _cause_words(terminal.stopped_for),
         "stop_note": last.note if last else "",
+        "stopped_by_id": last.actor_user_id if last else None,
     }
 
 
@@ -345,6 +351,7 @@ def _explain(form: Form, error: DomainError) -> None:
     texts = {
         "serial_taken": ("serial", _("Another terminal has this serial. Check the label.")),
         "store_needed": ("store", _("A terminal in use needs a store. Enter its name.")),
+        "second_person": (None, _("You took it out of use. Another lead has to release it.")),
     }
     if error.code not in texts:
         raise error

@@ -13,7 +13,7 @@ from merchants.models import Merchant
 from posdoctor.accounts.api.base import ApiView
 from posdoctor.accounts.models import ApiToken
 from posdoctor.accounts.policies import Permission, require
-from posdoctor.core.api.errors import Refusals
+from posdoctor.core.api.errors import WHOLE, Refusals
 from posdoctor.core.api.paging import Order, page_of
 from posdoctor.core.api.schema import PageQuery, documented, page_shape
 from posdoctor.core.api.shapes import NothingInput, read, refused
@@ -38,6 +38,7 @@ class TerminalsView(ApiView):
     refusals: ClassVar[Refusals] = {
         "serial_taken": ("serial", _("Another terminal has this serial. Check the label.")),
         "store_needed": ("store", _("A terminal in use needs a store. Enter its name.")),
+        "second_person": (WHOLE, _("You took it out of use. Another lead has to release it.")),
     }
 
     def terminals(self) -> TerminalQuerySet:

@@ -192,6 +192,29 @@ def test_the_desk_stops_and_only_a_lead_releases(
     assert terminal.events.get(kind="released").note == "换了电池"
 
 
+def test_a_lead_who_stopped_it_needs_another_one(
+    supervisor: Persona, administrator: Persona, terminal: Terminal
+):
+    supervisor.client.post(url(terminal, "stop"), {"reason": "电池鼓包"})
+    page = supervisor.client.get(url(terminal)).text
+    assert url(terminal, "release") not in page
+    assert "您停用了这台终端" in page
+    answer = supervisor.client.post(url(terminal, "release"), {"reason": "换了电池"})
+    assert answer.status_code == 422
+    assert "您停用了这台终端" in answer.text
+    assert "换了电池" in answer.text
+    assert kinds(terminal) == ["stopped"]
+    assert url(terminal, "release") in administrator.client.get(url(terminal)).text
+    done = administrator.client.post(url(terminal, "release"), {"reason": "换了电池"})
+    assert done.status_code == 302
+    assert kinds(terminal) == ["stopped", "released"]
+    # The next stop is by somebody else: the first one may release it then.
+    administrator.client.post(url(terminal, "stop"), {"reason": "又鼓包"})
+    assert (
+        supervisor.client.post(url(terminal, "release"), {"reason": "换了电池"}).status_code == 302
+    )
+
+
 def stop_by_walk(terminal: Terminal, symptom: str, fault: str, language: str) -> Terminal:
     """Walks the symptom's flow as a machine with this fault answers, until it is stopped."""
     known = attributes_of(terminal)
