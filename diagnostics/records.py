@@ -4,13 +4,13 @@ from datetime import datetime, timedelta
 
 from diagnostics.engine import Answer
 from diagnostics.engine import known_answers as positive
-from diagnostics.flow import Flow
+from diagnostics.flow import Check, Flow
 from diagnostics.models import DiagnosisRun
 from diagnostics.surges import is_surge
-from terminals.models import Terminal
+from terminals.models import MinimumVersion, Terminal
 
 # Checks of the shipped flows; one that a provider's flow does not have is left out.
-MANY_DOWN = "many_down"
+MANY_DOWN, BELOW_MINIMUM = "many_down", "app_below_min"
 # Reports within this span belong together.
 SPAN = timedelta(hours=1)
 # What is usual is counted over whole weeks.
@@ -18,10 +18,26 @@ USUAL_OVER = timedelta(days=14)
 
 
 def known_answers(terminal: Terminal, flow: Flow, *, now: datetime) -> tuple[Answer, ...]:
-    """Given answers to checks of the flow. At most two queries; none where no check is for it."""
+    """Given answers to checks of the flow. At most three queries; none where no check is for it."""
+    found: tuple[Answer, ...] = ()
     if flow.step(MANY_DOWN) and _many_are_down(terminal, flow.id, now):
-        return positive(flow, [MANY_DOWN])
-    return ()
+        found += positive(flow, [MANY_DOWN])
+    if flow.step(BELOW_MINIMUM):
+        found += _below_minimum(terminal, flow, now)
+    return found
+
+
+def _below_minimum(terminal: Terminal, flow: Flow, now: datetime) -> tuple[Answer, ...]:
+    """Whether its versions are older than expected; nothing where that cannot be said."""
+    minimum = MinimumVersion.objects.of(terminal).first()
+    is_behind = minimum.is_behind(terminal, now=now) if minimum else None
+    if is_behind is None:
+        return ()
+    if is_behind:
+        return positive(flow, [BELOW_MINIMUM])
+    step = flow.step(BELOW_MINIMUM)
+    has_no = isinstance(step, Check) and any(option.id == "no" for option in step.telling)
+    return (Answer(BELOW_MINIMUM, "no", given=True),) if has_no else ()
 
 
 def _many_are_down(terminal: Terminal, symptom: str, now: datetime) -> bool:

@@ -275,6 +275,7 @@ def set_minimum_version(
     VersionNeededError; an unknown model is TerminalModel.DoesNotExist.
     """
     require(actor, Permission.VERSIONS_MANAGE)
+    assert actor.provider_id is not None  # every role with the right has a provider
     model = TerminalModel.objects.get(slug=model_slug)
     typed = _masked({"app_version": app_version.strip(), "firmware": firmware.strip()})
     if not any(typed.values()):

@@ -14,6 +14,8 @@ class TerminalState(models.TextChoices):
     RETIRED = "retired", pgettext_lazy("terminal", "Retired")
 
 
+# It stands in a store; payments are taken with it, or will be once it is released.
+IN_USE = frozenset({TerminalState.ACTIVE, TerminalState.STOPPED})
 _T = TerminalState
 MOVES: dict[TerminalState, frozenset[TerminalState]] = {
     _T.IN_STOCK: frozenset({_T.ACTIVE, _T.IN_REPAIR, _T.RETIRED}),

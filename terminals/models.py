@@ -1,4 +1,9 @@
-"""TerminalModel (catalogue, shared), Terminal (one machine), its numbers and history."""
+"""TerminalModel (catalogue, shared), Terminal (one machine), its numbers and history; the versions
+that a provider expects.
+"""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
@@ -12,7 +17,8 @@ from posdoctor.accounts.models import Provider
 from posdoctor.core.fields import FreeCharField, FreeTextField
 from posdoctor.core.refs import STICKER_LENGTH, new_ref, random_code
 from terminals.lifecycle import TerminalState
-from terminals.querysets import TerminalQuerySet
+from terminals.querysets import MinimumVersionQuerySet, TerminalQuerySet
+from terminals.versions import is_any_behind, is_behind
 
 
 def terminal_ref() -> str:
@@ -180,3 +186,58 @@ class TerminalEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.occurred_at:%Y-%m-%d %H:%M}"
+
+
+class MinimumVersion(models.Model):
+    """The versions that a provider expects at least on its terminals of one model."""
+
+    provider = models.ForeignKey(
+        Provider, on_delete=models.PROTECT, related_name="minimum_versions"
+    )
+    model = models.ForeignKey(TerminalModel, on_delete=models.PROTECT, related_name="+")
+    # Empty: any will do. One of them is said.
+    app_version = FreeCharField(max_length=30, blank=True)
+    firmware = FreeCharField(max_length=60, blank=True)
+    # Before this day nobody is behind.
+    since = models.DateField()
+    changed_at = models.DateTimeField()
+    changed_by_name = FreeCharField(max_length=80, blank=True)
+
+    objects = MinimumVersionQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider", "model"], name="terminals_minimum_once_a_model"
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(app_version="", firmware=""),
+                name="terminals_minimum_says_one",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return " / ".join(text for text in (self.app_version, self.firmware) if text)
+
+    def has_begun(self, now: datetime) -> bool:
+        """Whether its day has come, where the provider is."""
+        return now.astimezone(ZoneInfo(self.provider.time_zone)).date() >= self.since
+
+    def is_behind(self, terminal: Terminal, *, now: datetime) -> bool | None:
+        """True where a known version is behind, False where all that are asked for are known and
+        none is behind, else None; None before its day.
+        """
+        return (
+            self.says_of(terminal.app_version, terminal.firmware) if self.has_begun(now) else None
+        )
+
+    def says_of(self, app_version: str, firmware: str) -> bool | None:
+        """The same of two versions, whatever the day."""
+        return is_any_behind(((app_version, self.app_version), (firmware, self.firmware)))
+
+    def parts_behind(self, terminal: Terminal, *, now: datetime) -> list[str]:
+        """Names of the columns that are behind."""
+        asked = [name for name in ("app_version", "firmware") if getattr(self, name)]
+        if not self.has_begun(now):
+            return []
+        return [name for name in asked if is_behind(getattr(terminal, name), getattr(self, name))]

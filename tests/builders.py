@@ -1,7 +1,7 @@
 """Plain builders of rows: `make_ticket(**overrides)`. What is not said is ordinary."""
 
 import itertools
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from diagnostics.log_reader import read as read_log
@@ -10,7 +10,7 @@ from merchants.models import Contact, Membership, Merchant, Store
 from posdoctor.accounts.actor import Actor
 from posdoctor.accounts.models import Provider, Seat, Team, User
 from posdoctor.accounts.roles import Role
-from terminals.models import Terminal, TerminalModel, TerminalNumber
+from terminals.models import MinimumVersion, Terminal, TerminalModel, TerminalNumber
 from tickets.models import Message, Ticket
 from tickets.sla import actions as sla
 from tickets.sla.defaults import default_policy
@@ -115,6 +115,14 @@ def make_terminal(store: Store | None = None, **fields: Any) -> Terminal:
     )
     TerminalNumber.objects.create(terminal=terminal, kind="card", number=f"1{n:07d}")
     return terminal
+
+
+def make_minimum(terminal: Terminal, **fields: Any) -> MinimumVersion:
+    """What its provider expects of terminals of this model, for long."""
+    defaults: dict[str, Any] = {"since": T0.date() - timedelta(days=100), "changed_at": T0}
+    return MinimumVersion.objects.create(
+        provider=terminal.provider, model=terminal.model, **{**defaults, **fields}
+    )
 
 
 def make_run(terminal: Terminal, symptom: str | None = None, **fields: Any) -> DiagnosisRun:

@@ -36,6 +36,7 @@ class Permission(StrEnum):
     TERMINAL_EDIT = "terminal_edit"
     TERMINAL_STOP = "terminal_stop"
     TERMINAL_RELEASE = "terminal_release"
+    VERSIONS_MANAGE = "versions_manage"
     MERCHANT_EDIT = "merchant_edit"
     PROMISES_MANAGE = "promises_manage"
     LOG_ANALYSE = "log_analyse"
@@ -82,6 +83,8 @@ ALLOWED: dict[Permission, frozenset[Role]] = {
     # A safety answer of a merchant stops a terminal; only leads put it back into use.
     Permission.TERMINAL_STOP: _DESK | _SHOP | {Role.FIELD},
     Permission.TERMINAL_RELEASE: _LEADS,
+    # What is expected of every terminal of a model, and known to every diagnosis.
+    Permission.VERSIONS_MANAGE: _LEADS,
     Permission.MERCHANT_EDIT: _DESK,
     Permission.PROMISES_MANAGE: _LEADS,
     # Looking up what a screen shows; what nobody knows is kept for the desk.

@@ -5,17 +5,28 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diagnostics.actions import start
-from diagnostics.models import DiagnosisRun
+from diagnostics.actions import answer, start, step_after
+from diagnostics.engine import Ask
+from diagnostics.models import DiagnosisRun, FlowVersion
+from diagnostics.records import known_answers
 from diagnostics.surges import is_surge
 from posdoctor.accounts.actor import reporter
 from posdoctor.accounts.models import Provider
 from terminals.models import Terminal
-from tests.builders import make_provider, make_run, make_store, make_terminal
+from tests.builders import (
+    actor_of,
+    make_minimum,
+    make_provider,
+    make_run,
+    make_store,
+    make_terminal,
+)
 
 NOW = datetime(2026, 11, 18, 2, 0, tzinfo=UTC)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
@@ -109,6 +120,68 @@ def test_a_flow_without_that_check_is_not_told(here: Terminal) -> None:
     for _ in range(3):
         report(here.provider, symptom="cannot_print")
     assert given_to(here, "cannot_print") == []
+
+
+@pytest.mark.parametrize(
+    ("own", "least", "since", "answers"),
+    [
+        ({"app_version": "3.2.9"}, {"app_version": "3.2.14"}, 0, ["yes"]),
+        ({"app_version": "3.2.14"}, {"app_version": "3.2.14"}, 0, ["no"]),
+        ({"app_version": ""}, {"app_version": "3.2.14"}, 0, []),
+        ({"app_version": "3.2.14"}, {"app_version": "3.2.14", "firmware": "V1.0.9"}, 0, []),
+        ({"firmware": "V1.0.8"}, {"app_version": "3.2.14", "firmware": "V1.0.9"}, 0, ["yes"]),
+        ({"app_version": "3.2.9"}, {"app_version": "3.2.14"}, 1, []),
+    ],
+    ids=["behind", "as asked for", "unknown", "half known", "firmware behind", "from tomorrow"],
+)
+def test_versions_on_record_answer_whether_they_are_too_old(
+    provider: Provider, own: dict[str, str], least: dict[str, str], since: int, answers: list[str]
+) -> None:
+    terminal = make_terminal(make_store(provider), **own)
+    make_minimum(terminal, since=NOW.date() + since * DAY, **least)
+    make_minimum(make_terminal(make_store(make_provider()), model=terminal.model), firmware="9")
+    given = [["app_below_min", answer, "record"] for answer in answers]
+    assert given_to(terminal, "app_firmware") == given
+    assert given_to(terminal, "cannot_print") == []
+
+
+def test_without_a_minimum_nothing_is_said_of_versions(here: Terminal) -> None:
+    assert given_to(here, "app_firmware") == []
+
+
+def test_the_minimum_costs_one_query_and_only_where_it_is_asked_for(here: Terminal) -> None:
+    make_minimum(here, firmware="V1.0.9")
+    for symptom, queries in (("app_firmware", 1), ("cannot_print", 0)):
+        flow = FlowVersion.objects.published().get(symptom=symptom).flow
+        terminal = Terminal.objects.select_related("store").get(pk=here.pk)
+        with CaptureQueriesContext(connection) as read:
+            known_answers(terminal, flow, now=NOW)
+        versions = [query for query in read if "terminals_minimumversion" in query["sql"]]
+        others = [query for query in read if query not in versions]
+        assert len(versions) == queries
+        assert not [query for query in others if "accounts_provider" in query["sql"]]
+
+
+def test_what_is_known_of_versions_is_not_asked_and_is_evidence(
+    provider: Provider, desk: Any
+) -> None:
+    terminal = make_terminal(make_store(provider), app_version="3.2.9")
+    make_minimum(terminal, app_version="3.2.14")
+    desk.client.post(f"/desk/new/{terminal.ref}/", {"symptom": "app_firmware"})
+    run = DiagnosisRun.objects.get(terminal=terminal)
+    asked = []
+    while run.state == "running":
+        step = step_after(run, run.answers())
+        assert isinstance(step, Ask)
+        asked.append(step.step.id)
+        last = step.step.choices[-1].id
+        answer(actor_of(desk.seat), run_id=run.pk, step_id=step.step.id, answer_id=last, now=NOW)
+        run.refresh_from_db()
+    assert asked
+    assert "app_below_min" not in asked
+    page = desk.client.get(f"/desk/d/{run.ref}/").text
+    assert "版本过低" in page
+    assert "来自本系统的记录" in page
 
 
 def test_the_trace_names_the_records(here: Terminal, client: Client, desk: Any) -> None:
