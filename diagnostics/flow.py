@@ -24,12 +24,17 @@ FLAGS = frozenset({
 INCIDENT = "incident"
 CONNECTIONS = ("wifi", "cellular", "ethernet", "bluetooth", "dial")
 ACTORS = ("merchant", "desk", "field", "depot", "acquirer", "network_provider", "security")
+# What an outcome's advice may say beside the id of a way to hand over (see `Flow.advice`).
+NOT_EXITS = ("desk", "call", "done")
 
 SAFETY = "safety"
 SAFETY_SIGNS = ("battery_swollen", "tamper_text", "case_opened", "liquid_or_drop")
 UNSURE = "unsure"
 FIX_ANSWERS = ("solved", "unsolved", "unable")
 OTHER = "other"
+
+# Of those who are asked a check, the share who skip it or are not sure, unless it says otherwise.
+USUAL_SKIP = 0.05
 
 QUESTION_HAN, INSTRUCTION_HAN, ANSWER_HAN, ENGLISH_LENGTH = 18, 24, 8, 60
 _HAN = re.compile("[\u4e00-\u9fff]")
@@ -93,7 +98,7 @@ class Check:
     actor: str = "merchant"
     requires: Conditions = field(default_factory=dict)
     unless: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    skip: float = 0.05
+    skip: float = USUAL_SKIP
     safety: bool = False
     always: bool = False
     picture: Picture | None = None
@@ -198,10 +203,13 @@ class HandOver:
     swap: bool = False
     waits: bool = False
 
+    def is_right_for(self, fault: Fault) -> bool:
+        """Whether it ends the matter where this is the cause."""
+        return fault.actor in self.actors or (self.swap and fault.swap_likely)
+
     def minutes_for(self, fault: Fault) -> float:
         """What handing over costs the merchant where this is the cause."""
-        is_right = fault.actor in self.actors or (self.swap and fault.swap_likely)
-        return self.minutes if is_right else self.otherwise
+        return self.minutes if self.is_right_for(fault) else self.otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,7 +420,7 @@ def _check(reader: _Reader) -> Check:
         actor=reader.take("actor", str, "merchant"),
         requires=reader.map_of("requires", _scalars),
         unless=reader.map_of("unless", _strings),
-        skip=reader.take("skip", float, 0.05),
+        skip=reader.take("skip", float, USUAL_SKIP),
         safety=reader.take("safety", bool, default=False),
         always=reader.take("always", bool, default=False),
         picture=_picture(reader),
@@ -601,9 +609,16 @@ def _numbers_in_range(flow: Flow) -> Iterator[Problem]:
 
 
 def _hand_overs(flow: Flow) -> Iterator[Problem]:
+    # An exit of that id would speak in the place of a cause's advice, or of the desk's.
+    taken = {*NOT_EXITS, *(fault.id for fault in flow.faults)}
     for way in flow.exits:
-        if not 0 < way.minutes <= way.otherwise or not set(way.actors) <= set(ACTORS):
-            yield Problem("limits", way.id, "minutes or actors of this hand-over out of range")
+        where = f"exits.{way.id}"
+        if way.id in taken:
+            yield Problem("taken", where, "the desk or a cause has this short name")
+        if not 0 < way.minutes <= way.otherwise:
+            yield Problem("exit_minutes", where, "minutes above 0, others take at least as many")
+        if not set(way.actors) <= set(ACTORS):
+            yield Problem("actor", where, "right for causes of an unknown actor")
 
 
 def _probabilities(step: Step) -> list[float]:

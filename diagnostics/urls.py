@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from diagnostics.views import codes, flow_release, flows, guides, learning, logs, trace, walk
+from diagnostics.views import (
+    codes,
+    flow_exits,
+    flow_release,
+    flows,
+    guides,
+    learning,
+    logs,
+    trace,
+    walk,
+)
 
 app_name = "diagnostics"
 urlpatterns = [
@@ -48,6 +58,9 @@ urlpatterns = [
     path("settings/flows/<slug:symptom>/step/<slug:name>/", flows.step, name="flow_step"),
     path("settings/flows/<slug:symptom>/causes/new", flows.new_fault, name="flow_new_fault"),
     path("settings/flows/<slug:symptom>/cause/<slug:name>/", flows.fault, name="flow_fault"),
+    path("settings/flows/<slug:symptom>/exits/", flow_exits.exits, name="flow_exits"),
+    path("settings/flows/<slug:symptom>/exits/new", flow_exits.new, name="flow_new_exit"),
+    path("settings/flows/<slug:symptom>/exit/<slug:name>/", flow_exits.one, name="flow_exit"),
     path("settings/flows/<slug:symptom>/arrange", flows.arrange, name="flow_arrange"),
     path("settings/flows/<slug:symptom>/undo", flows.undo, name="flow_undo"),
     path("settings/flows/<slug:symptom>/compare", flow_release.compare, name="flow_compare"),

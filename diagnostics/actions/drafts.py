@@ -184,6 +184,19 @@ def save_fault(
     return _changed(actor, symptom, edit, f"fault:{name}", now, seen=("faults", name, revision))
 
 
+def save_exit(actor: Actor, *, symptom: str, revision: int, way: Part, now: datetime) -> FlowDraft:
+    """Writes one way to hand over. Raises NotAllowedError, ChangedMeanwhileError, EditError."""
+    name = str(way["id"])
+    return _changed(
+        actor,
+        symptom,
+        lambda document: edits.with_part(document, "exits", way),
+        f"exit:{name}",
+        now,
+        seen=("exits", name, revision),
+    )
+
+
 def add_step(
     actor: Actor,
     *,
@@ -220,10 +233,25 @@ def add_fault(
     return draft, added[0]
 
 
+def add_exit(
+    actor: Actor, *, symptom: str, title: Mapping[str, str], now: datetime
+) -> tuple[FlowDraft, str]:
+    """A new way to hand over; gives its id. Raises NotAllowedError, EditError."""
+    added: list[str] = []
+
+    def edit(document: Document) -> Document:
+        changed, name = edits.with_new_exit(document, title=title)
+        added.append(name)
+        return changed
+
+    draft = _changed(actor, symptom, edit, "add_exit", now)
+    return draft, added[0]
+
+
 def move(
     actor: Actor, *, symptom: str, kind: Kind, name: str, way: Move, now: datetime
 ) -> FlowDraft:
-    """A step or cause one place up or down. Raises NotAllowedError, EditError."""
+    """A step, cause or way to hand over one place up or down. Raises NotAllowedError, EditError."""
     return _changed(
         actor,
         symptom,
@@ -234,8 +262,16 @@ def move(
 
 
 def remove(actor: Actor, *, symptom: str, kind: Kind, name: str, now: datetime) -> FlowDraft:
-    """Takes a step or cause out, everywhere. Raises NotAllowedError, EditError."""
-    drop = edits.without_step if kind == "steps" else edits.without_fault
+    """Takes a step, cause or way to hand over out, everywhere.
+
+    Raises NotAllowedError, EditError.
+    """
+    drops: Mapping[Kind, Callable[[Document, str], Document]] = {
+        "steps": edits.without_step,
+        "faults": edits.without_fault,
+        "exits": edits.without_exit,
+    }
+    drop = drops[kind]
     return _changed(actor, symptom, lambda document: drop(document, name), f"remove:{name}", now)
 
 
@@ -250,11 +286,14 @@ def undo(actor: Actor, *, symptom: str, to: int, now: datetime) -> FlowDraft:
 
 
 def part_of(document: Mapping[str, Any], kind: Kind | Literal["texts"], name: str) -> Part | None:
-    """What one page changes: a step, a cause (its share is everybody's), or the flow's words."""
+    """What one page changes: a step, a cause (its share is everybody's), a way to hand over, or
+    the flow's words.
+    """
     if kind == "texts":
-        return {k: v for k, v in document.items() if k not in {"steps", "faults", "version"}}
+        others = {"steps", "faults", "exits", "version"}
+        return {key: value for key, value in document.items() if key not in others}
     found = edits.find(document, kind, name)
-    if found is None or kind == "steps":
+    if found is None or kind != "faults":
         return found
     return {key: value for key, value in found.items() if key != "weight"}
 

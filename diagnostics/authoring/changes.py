@@ -4,15 +4,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from diagnostics.authoring.edits import Document, Part
+from diagnostics.authoring.edits import Document, Kind, Part
 from diagnostics.authoring.safety import changed_safety
 from diagnostics.flow import UNSURE, Flow
 
-Where: TypeAlias = Literal["flow", "steps", "faults"]
+Where: TypeAlias = Literal["flow", "steps", "faults", "exits"]
 How: TypeAlias = Literal["added", "removed", "changed", "moved"]
 
 # Named by their own page, or not shown to people.
-_NOT_COMPARED = frozenset({"id", "version", "steps", "faults", "answers", "default", "given"})
+_NOT_COMPARED = frozenset(
+    {"id", "version", "steps", "faults", "exits", "answers", "default", "given"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,14 @@ def changes(before: Flow | None, after: Flow) -> list[Change]:
         *_fields("flow", "", old, new),
         *_parts("faults", old, new),
         *_parts("steps", old, new),
+        *_parts("exits", old, new),
     ]
     return [_marked(change, safe) for change in found]
 
 
 def _marked(change: Change, safe: set[str]) -> Change:
-    name = {"flow": "flow", "steps": "step:", "faults": "fault:"}[change.where] + change.part
+    prefix = {"flow": "flow", "steps": "step:", "faults": "fault:", "exits": "exit:"}[change.where]
+    name = prefix + change.part
     is_words = change.where == "flow" and change.field not in {"stop_threshold", "stop_text"}
     if name not in safe or is_words:
         return change
@@ -58,20 +62,24 @@ def _marked(change: Change, safe: set[str]) -> Change:
     )  # fmt: skip
 
 
-def _parts(where: Literal["steps", "faults"], old: Document, new: Document) -> Iterator[Change]:
-    before = {part["id"]: part for part in old[where]}
-    after = {part["id"]: part for part in new[where]}
+def _parts(where: Kind, old: Document, new: Document) -> Iterator[Change]:
+    before = {part["id"]: part for part in old.get(where, [])}
+    after = {part["id"]: part for part in new.get(where, [])}
     for name, part in after.items():
         if name not in before:
-            yield Change(where, name, "added", after=part["text"])
+            yield Change(where, name, "added", after=_name_of(part))
             continue
         yield from _fields(where, name, before[name], part)
         yield from _answers(where, name, before[name], part)
         yield from _rows(where, name, before[name], part)
     for name, part in before.items():
         if name not in after:
-            yield Change(where, name, "removed", before=part["text"])
+            yield Change(where, name, "removed", before=_name_of(part))
     yield from _moved(where, [n for n in before if n in after], [n for n in after if n in before])
+
+
+def _name_of(part: Part) -> Any:
+    return part["text"] if "text" in part else part["title"]
 
 
 def _moved(where: Where, before: list[str], after: list[str]) -> Iterator[Change]:

@@ -1,7 +1,7 @@
 """Changes of a flow document: each takes one, and gives a new one that `flow.parse` can read.
 
 They keep a document in one piece (a cause that goes is gone from every step), not sensible: that
-is `flow.validate`'s business.
+is `flow.validate`'s business. A flow without ways to hand over has no `exits` at all.
 """
 
 import copy
@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 from diagnostics.authoring.likelihood import DIGITS, LIKELIHOODS, rounded, scaled
+from diagnostics.fault_trees import DETOUR_MINUTES, EXIT_MINUTES
 from diagnostics.flow import OTHER, SAFETY, UNSURE, parse
 
 Document: TypeAlias = dict[str, Any]
 Part: TypeAlias = dict[str, Any]
-Kind: TypeAlias = Literal["steps", "faults"]
+Kind: TypeAlias = Literal["steps", "faults", "exits"]
 Move: TypeAlias = Literal["up", "down"]
 
 YES_NO: tuple[tuple[str, str, str], ...] = (("yes", "是", "Yes"), ("no", "不是", "No"))
@@ -28,7 +29,7 @@ TRIED: tuple[tuple[str, str, str], ...] = (
 NEW_MINUTES = 1.0
 NEW_ICONS = {"check": "search", "fix": "wrench"}
 NEW_SHARE = 0.02
-MOST_STEPS, MOST_FAULTS, MOST_ANSWERS = 90, 60, 12
+MOST_STEPS, MOST_FAULTS, MOST_ANSWERS, MOST_EXITS = 90, 60, 12, 12
 
 
 class EditError(ValueError):
@@ -48,12 +49,12 @@ def settled(document: Mapping[str, Any]) -> Document:
 
 
 def find(document: Mapping[str, Any], kind: Kind, name: str) -> Part | None:
-    """The step or fault of that id, as it stands in the document."""
+    """The step, fault or way to hand over of that id, as it stands in the document."""
     return next((part for part in document.get(kind, []) if part["id"] == name), None)
 
 
 def with_part(document: Document, kind: Kind, part: Part) -> Document:
-    """With another content of the step or fault of the same id. Raises EditError."""
+    """With another content of the part of the same id. Raises EditError."""
     if find(document, kind, part["id"]) is None:
         raise EditError("gone")
     parts = [part if old["id"] == part["id"] else old for old in document[kind]]
@@ -70,7 +71,7 @@ def with_texts(document: Document, values: Mapping[str, Any]) -> Document:
 
 def moved(document: Document, kind: Kind, name: str, way: Move) -> Document:
     """One place up or down. The safety screen stays first. Raises EditError."""
-    parts = list(document[kind])
+    parts = list(document.get(kind, []))
     ids = [part["id"] for part in parts]
     if name not in ids:
         raise EditError("gone")
@@ -117,8 +118,13 @@ def without_step(document: Document, name: str) -> Document:
     for step in document["steps"]:
         if step["id"] == name:
             continue
-        unless = {other: ids for other, ids in step.get("unless", {}).items() if other != name}
-        steps.append({**step, "unless": unless} if "unless" in step else step)
+        kept: Part = {}
+        if "unless" in step:
+            unless = step["unless"].items()
+            kept["unless"] = {other: answers for other, answers in unless if other != name}
+        if "after" in step:
+            kept["after"] = [other for other in step["after"] if other != name]
+        steps.append({**step, **kept})
     return {**document, "steps": steps}
 
 
@@ -252,6 +258,35 @@ def with_share(document: Document, name: str, share: float) -> Document:
     if not any(fault["id"] == name for fault in faults):
         raise EditError("gone")
     return {**document, "faults": _balanced(faults, name)}
+
+
+# --- Ways to hand over ---------------------------------------------------------------
+
+
+def with_new_exit(document: Document, *, title: Mapping[str, str]) -> tuple[Document, str]:
+    """With one more way to hand over at the end, right for no cause yet; and its id.
+
+    Raises EditError.
+    """
+    exits = list(document.get("exits", []))
+    if len(exits) >= MOST_EXITS:
+        raise EditError("full")
+    name = _free_id([part["id"] for part in [*exits, *document["faults"]]], "own_exit")
+    fresh: Part = {
+        "id": name,
+        "title": dict(title),
+        "advice": {"zh": "", "en": ""},
+        "minutes": EXIT_MINUTES,
+        "otherwise": DETOUR_MINUTES,
+    }
+    return {**document, "exits": [*exits, fresh]}, name
+
+
+def without_exit(document: Document, name: str) -> Document:
+    """Without that way to hand over; the desk is always left. Raises EditError."""
+    if find(document, "exits", name) is None:
+        raise EditError("gone")
+    return {**document, "exits": [part for part in document["exits"] if part["id"] != name]}
 
 
 def is_held(fault: Mapping[str, Any]) -> bool:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from diagnostics.authoring.edits import MOST_ANSWERS, MOST_FAULTS, MOST_STEPS, Document
+from diagnostics.authoring.edits import MOST_ANSWERS, MOST_EXITS, MOST_FAULTS, MOST_STEPS, Document
 
 MAX_BYTES = 262_144
 MAX_DEPTH = 12
@@ -20,7 +20,8 @@ _MARKS = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
 class BadFileError(ValueError):
     """The file is no flow. `code` is stable; `where` is the path, or line and column.
 
-    Codes: size, json, duplicate, depth, values, characters, text, number, steps, faults, answers.
+    Codes: size, json, duplicate, depth, values, characters, text, number, steps, faults, answers,
+    exits.
     """
 
     def __init__(self, code: str, where: str = "") -> None:
@@ -111,6 +112,8 @@ def _refuse_crowds(document: Document) -> None:
         raise BadFileError("steps", "flow.steps")
     if len(_list(document, "faults")) > MOST_FAULTS:
         raise BadFileError("faults", "flow.faults")
+    if len(_list(document, "exits")) > MOST_EXITS:
+        raise BadFileError("exits", "flow.exits")
     for index, step in enumerate(steps):
         if isinstance(step, dict) and len(_list(step, "answers")) > MOST_ANSWERS:
             raise BadFileError("answers", f"flow.steps[{index}].answers")

@@ -19,6 +19,14 @@ TIMES: dict[str, float] = {
     "more": 2.0,
     "much_more": 5.0,
 }
+# How many of those who are asked skip a check or are not sure.
+SKIPS: dict[str, float] = {
+    "never": 0.01,
+    "rarely": 0.05,
+    "sometimes": 0.15,
+    "often": 0.35,
+    "mostly": 0.6,
+}
 DIGITS = 6
 # So much of a row is left for the answers whose words were not chosen, or all are scaled.
 LEAST_LEFT = 0.02

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from diagnostics.flow import Flow, Problem
 
-Page: TypeAlias = Literal["flow", "texts", "step", "fault"]
+Page: TypeAlias = Literal["flow", "texts", "step", "fault", "exits", "exit"]
 
 # Code -> the field of the page that holds it; others begin at the top.
 _FIELDS = {
@@ -22,15 +22,18 @@ _FIELDS = {
     "dead_end": "",
     "actor": "actor",
     "answers": "answers",
+    "after": "after",
 }
+_EXIT_FIELDS = {"exit_minutes": "otherwise", "actor": "actors"}
 _TEXT = re.compile(r"\.(?P<field>\w+)$")
 _PART = re.compile(r"\.(?:steps|faults)\.(?P<name>\w+)\.")
+_EXIT = re.compile(r"(?:\A|\.)exits\.(?P<name>[^.]+)(?:\.|\Z)")
 _ANSWER = re.compile(r"\.answers\.(?P<answer>\w+)\.")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A page, the id of its step or fault, and the field to begin with ("" = the whole page)."""
+    """A page, the id of its step, fault or exit, and the field to begin with ("" = all of it)."""
 
     page: Page
     name: str = ""
@@ -40,12 +43,23 @@ class Place:
 def place_of(problem: Problem, flow: Flow) -> Place:
     """The place where the problem is put right."""
     path = f".{problem.where}"
+    if (way := _EXIT.search(problem.where)) and flow.exit(way["name"]):
+        return Place("exit", way["name"], _exit_field(problem))
+    if problem.where == "exits":
+        return Place("exits")
     part = _PART.search(path)
     name = part["name"] if part else problem.where.partition(".")[0]
     page: Page = "step" if flow.step(name) else "fault" if flow.fault(name) else "texts"
-    if page == "texts" and problem.where in {"faults", "steps", "exits"}:
+    if page == "texts" and problem.where in {"faults", "steps"}:
         return Place("flow")
     return Place(page, "" if page == "texts" else name, _field(problem, path, page))
+
+
+def _exit_field(problem: Problem) -> str:
+    if problem.code != "language":
+        return _EXIT_FIELDS.get(problem.code, "title_zh")
+    field = problem.where.rpartition(".")[2]
+    return f"{field}_{'en' if problem.reason.endswith(' en') else 'zh'}"
 
 
 def _field(problem: Problem, path: str, page: Page) -> str:

@@ -1,19 +1,21 @@
 """The difference of two flows in the reader's words, grouped by step and cause."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
 
 from diagnostics.authoring.changes import Change
-from diagnostics.flow import Flow
+from diagnostics.flow import USUAL_SKIP, Flow
+from diagnostics.forms.flow_icons import icon_words
 from diagnostics.forms.flow_words import (
     ACTORS,
     FIELDS,
     SIGNS,
     conditions_words,
     likelihood_words,
+    skip_words,
     times_words,
 )
 from diagnostics.models import reader_language
@@ -63,6 +65,10 @@ def _differing(before: Any, after: Any) -> tuple[Any, Any]:
     return {one: before.get(one) for one in languages}, {one: after.get(one) for one in languages}
 
 
+def _actor(value: str) -> str:
+    return str(ACTORS.get(value, value))
+
+
 class _Words:
     """Names of parts, answers and causes of two flows in one language."""
 
@@ -74,8 +80,14 @@ class _Words:
         how = next(
             (row.how for row in rows if row.how in {"added", "removed"} and not row.answer), ""
         )
-        icon = {"flow": "message-square-text", "faults": "stethoscope", "steps": "list"}[where]
-        title = self.part(part) if part else _("Words of the flow")
+        icon = {
+            "flow": "message-square-text",
+            "faults": "stethoscope",
+            "steps": "list",
+            "exits": "phone-forwarded",
+        }[where]
+        title = self.way(part) if where == "exits" else self.part(part) if part else ""
+        title = title or _("Words of the flow")
         lines = [self.line(row) for row in rows]
         return ChangeGroup(title, how, icon, lines)
 
@@ -86,7 +98,11 @@ class _Words:
         elif change.answer and change.field != "answer":
             label = f"{self.answer(change.part, change.answer)} · {label}"
         elif not change.field:
-            label = _("Whole step") if change.where == "steps" else _("Whole cause")
+            label = {
+                "steps": _("Whole step"),
+                "faults": _("Whole cause"),
+                "exits": _("Whole way to hand over"),
+            }[change.where]
         before, after = _differing(change.before, change.after)
         return ChangeLine(
             label, self.value(change, before), self.value(change, after), change.is_safety
@@ -99,17 +115,25 @@ class _Words:
 
     def value(self, change: Change, value: Any) -> str:
         """A plain value of a document as people read it."""
+        if change.field == "skip":
+            return skip_words(USUAL_SKIP if value is None else value)
         if value is None:
             return ""
-        if change.field == "likelihood":
-            return likelihood_words(value)
-        if change.field == "weight":
-            return _("%(n)s of 100") % {"n": f"{value * 100:.1f}"}
-        if change.field == "actor":
-            return str(ACTORS.get(value, value))
-        if change.field == "bad":
-            return str(SIGNS["bad" if value else "good"])
-        return self._plain(change.field, value)
+        words = self.in_words.get(change.field)
+        return words(value) if words else self._plain(change.field, value)
+
+    @property
+    def in_words(self) -> Mapping[str, Callable[[Any], str]]:
+        """Fields whose values have words of their own."""
+        return {
+            "likelihood": likelihood_words,
+            "weight": lambda value: _("%(n)s of 100") % {"n": f"{value * 100:.1f}"},
+            "actor": _actor,
+            "actors": lambda value: _(", ").join(_actor(actor) for actor in value),
+            "bad": lambda value: str(SIGNS["bad" if value else "good"]),
+            "icon": icon_words,
+            "after": lambda value: _(", ").join(self.part(check) for check in value),
+        }
 
     def _plain(self, field: str, value: Any) -> str:
         if isinstance(value, bool):
@@ -137,6 +161,13 @@ class _Words:
         for flow in self.flows:
             if found := flow.step(name) or flow.fault(name):
                 return found.text.get(self.language) or name
+        return name
+
+    def way(self, name: str) -> str:
+        """The title of a way to hand over; its short name where neither flow has it."""
+        for flow in self.flows:
+            if found := flow.exit(name):
+                return found.title.get(self.language) or name
         return name
 
     def answer(self, step_id: str, answer_id: str) -> str:

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from diagnostics.authoring.importing import MAX_BYTES, MAX_TEXT
-from diagnostics.authoring.likelihood import LIKELIHOODS, TIMES, word_of
+from diagnostics.authoring.likelihood import LIKELIHOODS, SKIPS, TIMES, word_of
 from diagnostics.flow import (
     ANSWER_HAN,
     ENGLISH_LENGTH,
@@ -37,6 +37,13 @@ TIMES_WORDS: Mapping[str, Word] = {
     "less": pgettext_lazy("times", "Rarer"),
     "more": pgettext_lazy("times", "More often"),
     "much_more": pgettext_lazy("times", "Much more often"),
+}
+SKIP_WORDS: Mapping[str, Word] = {
+    "never": pgettext_lazy("skip", "Practically nobody"),
+    "rarely": pgettext_lazy("skip", "Few"),
+    "sometimes": pgettext_lazy("skip", "Some"),
+    "often": pgettext_lazy("skip", "Many"),
+    "mostly": pgettext_lazy("skip", "Most"),
 }
 ACTORS: Mapping[str, Word] = {
     "merchant": pgettext_lazy("flow actor", "Merchant"),
@@ -73,8 +80,8 @@ FIELDS: Mapping[str, Word] = {
     "actor": pgettext_lazy("flow field", "Who does it"),
     "requires": pgettext_lazy("flow field", "Only for terminals with"),
     "unless": pgettext_lazy("flow field", "Left out after"),
-    "after": pgettext_lazy("flow field", "Only after"),
-    "skip": pgettext_lazy("flow field", "Share of “not sure”"),
+    "after": pgettext_lazy("flow field", "Asked right before"),
+    "skip": pgettext_lazy("flow field", "Who skips it or is not sure"),
     "safety": pgettext_lazy("flow field", "Safety screen"),
     "always": pgettext_lazy("flow field", "Asked in every walk"),
     "icon": pgettext_lazy("flow field", "Icon"),
@@ -104,6 +111,10 @@ FIELDS: Mapping[str, Word] = {
     "share": pgettext_lazy("flow field", "Share among symptoms"),
     "exits": pgettext_lazy("flow field", "Ways to hand over"),
     "aka": pgettext_lazy("flow field", "Other names"),
+    "otherwise": pgettext_lazy("flow field", "Minutes where it is another cause"),
+    "actors": pgettext_lazy("flow field", "Right where these can end it"),
+    "swap": pgettext_lazy("flow field", "Also right where it usually ends in another terminal"),
+    "waits": pgettext_lazy("flow field", "Begins only once the desk opens"),
 }
 
 
@@ -119,6 +130,13 @@ def times_words(number: float) -> str:
     word = word_of(number, TIMES)
     label = str(TIMES_WORDS[word])
     return label if TIMES[word] == number else f"{label} (× {number:g})"
+
+
+def skip_words(number: float) -> str:
+    """The nearest word for a share that skips, with the number where it lies between."""
+    word = word_of(number, SKIPS)
+    label = str(SKIP_WORDS[word])
+    return label if SKIPS[word] == number else f"{label} ({number:.3g})"
 
 
 def conditions_words(conditions: Mapping[str, Any]) -> str:
@@ -154,8 +172,12 @@ _PROBLEMS: Mapping[str, Word] = {
     "row": gettext_lazy("A row needs one likelihood per answer"),
     "condition": gettext_lazy("Requires a feature or connection that does not exist"),
     "actor": gettext_lazy("Nobody of that kind can do this"),
+    "taken": gettext_lazy("The desk or a cause of this flow has this short name"),
+    "exit_minutes": gettext_lazy(
+        "Minutes must be above 0, and at least as many where it is another cause"
+    ),
     "unless": gettext_lazy("“Left out after” names an answer that does not exist"),
-    "after": gettext_lazy("“Only after” names a check that does not exist"),
+    "after": gettext_lazy("“Asked right before” names a check that does not exist"),
     "dead_end": gettext_lazy("No check shows this cause and no fix helps against it"),
     "alike": gettext_lazy("No step tells this cause apart from another one"),
     "picture": gettext_lazy("The picture or its mark does not exist"),
@@ -196,6 +218,7 @@ _FILE: Mapping[str, Word] = {
     "steps": gettext_lazy("The flow has too many steps"),
     "faults": gettext_lazy("The flow has too many causes"),
     "answers": gettext_lazy("A step has too many answers"),
+    "exits": gettext_lazy("The flow has too many ways to hand over"),
     "id": gettext_lazy("The short name may hold only a–z, 0–9 and _"),
 }
 _SHAPES: tuple[tuple[str, Word], ...] = (

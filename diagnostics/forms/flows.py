@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from diagnostics import pictures
 from diagnostics.authoring.edits import Document, Part
-from diagnostics.authoring.likelihood import LIKELIHOODS, TIMES, number_of, row_of, word_of
+from diagnostics.authoring.likelihood import LIKELIHOODS, SKIPS, TIMES, number_of, row_of, word_of
 from diagnostics.flow import (
     ANSWER_HAN,
     CONNECTIONS,
@@ -23,9 +23,12 @@ from diagnostics.flow import (
     INSTRUCTION_HAN,
     OTHER,
     QUESTION_HAN,
+    SAFETY,
     UNSURE,
+    USUAL_SKIP,
     han,
 )
+from diagnostics.forms.flow_icons import answer_icon, step_icon
 from diagnostics.forms.flow_words import (
     ACTORS,
     ENDS,
@@ -33,6 +36,7 @@ from diagnostics.forms.flow_words import (
     LIKELIHOOD_WORDS,
     MODEL_FEATURES,
     SIGNS,
+    SKIP_WORDS,
     TIMES_WORDS,
     Word,
 )
@@ -197,6 +201,8 @@ class StepForm(PartForm):
         )
         self.initial["actor"] = step.get("actor", "merchant")
         self._build_extras(is_check=is_check)
+        self.fields["icon"] = step_icon(step.get("icon", ""))
+        self.initial["icon"] = step.get("icon", "")
         self._build_picture()
         self.add_requires(step.get("requires", {}))
         self._build_unless()
@@ -218,13 +224,35 @@ class StepForm(PartForm):
         if is_check:
             self.fields["always"] = forms.BooleanField(label=str(FIELDS["always"]), required=False)
             self.initial["always"] = self.old.get("always", False)
+            self._build_skip()
             return
+        self._build_after()
         self.fields["risk_minutes"] = _minutes(FIELDS["risk_minutes"], "", at_least=0)
         self.initial["risk_minutes"] = _plain(self.old.get("risk_minutes", 0))
         self.fields["wait_seconds"] = forms.IntegerField(
             label=str(FIELDS["wait_seconds"]), min_value=0, max_value=3600, required=False
         )
         self.initial["wait_seconds"] = self.old.get("wait_seconds", 0)
+
+    def _build_skip(self) -> None:
+        number = self.old.get("skip", USUAL_SKIP)
+        word = word_of(number, SKIPS)
+        exact = "" if SKIPS[word] == number else _("%(n)s of 100") % {"n": f"{number * 100:.3g}"}
+        self.fields["skip"] = forms.ChoiceField(
+            label=str(FIELDS["skip"]), choices=list(SKIP_WORDS.items()), help_text=exact
+        )
+        self.initial["skip"] = word
+
+    def _build_after(self) -> None:
+        """Every check but the safety screen, which comes before all; chosen ones stay in order."""
+        held: list[str] = list(self.old.get("after", []))
+        known = {step["id"]: step for step in self.document["steps"] if step["kind"] == "check"}
+        offered = [name for name in known if name != SAFETY or name in held]
+        # What a file brought is shown, so that it can be unticked.
+        names = [*(name for name in held if name not in known), *offered]
+        choices = [(name, _named(known[name]) if name in known else name) for name in names]
+        self.fields["after"] = _boxes(gettext_lazy("Checks asked right before it"), choices)
+        self.initial["after"] = held
 
     def _build_picture(self) -> None:
         """One list: every drawing, alone and with each of its spots marked."""
@@ -280,6 +308,8 @@ class StepForm(PartForm):
         )
         bad = answer.get("bad")
         self.initial[f"{name}_sign"] = "" if bad is None else "bad" if bad else "good"
+        self.fields[f"{name}_icon"] = answer_icon(answer.get("icon", ""))
+        self.initial[f"{name}_icon"] = answer.get("icon", "")
         self.fields[f"{name}_ends"] = forms.ChoiceField(
             label=gettext_lazy("Afterwards"), choices=list(ENDS.items()), required=False
         )
@@ -336,6 +366,7 @@ class StepForm(PartForm):
                         "detail_zh", "detail_en", "advice_zh", "advice_en", "sign", "ends",
                     )
                 ],
+                "icon": self[f"{name}_icon"],
                 "is_open": any(self[f"{name}_{f}"].errors for f in ("detail_zh", "advice_zh")),
                 "is_stop": bool(answer.get("stop")),
                 "can_rise": self.is_check and at > 0,
@@ -387,15 +418,18 @@ class StepForm(PartForm):
             "how": self.pair("how"),
             "minutes": chosen["minutes"],
             "actor": chosen["actor"],
+            "icon": chosen["icon"],
             "requires": self.requires(),
             "unless": self._unless(),
             "answers": [self._answer(answer) for answer in self.old["answers"]],
         }
         step |= self._picture()
         if self.is_check:
-            return {**step, "always": chosen["always"], **self._rows()}
+            skip = number_of(chosen["skip"], self.old.get("skip", USUAL_SKIP), SKIPS)
+            return {**step, "always": chosen["always"], "skip": skip, **self._rows()}
         return {
             **step,
+            "after": self._after(),
             "risk_minutes": chosen["risk_minutes"] or 0.0,
             "wait_seconds": chosen["wait_seconds"] or 0,
             "cures": self._cures(),
@@ -416,6 +450,12 @@ class StepForm(PartForm):
                 found[step].append(answer)
         return found
 
+    def _after(self) -> list[str]:
+        """The ticked checks: those of before in their order, then new ones in the flow's."""
+        ticked = self.cleaned_data["after"]
+        held = [name for name in self.old.get("after", []) if name in ticked]
+        return [*held, *(name for name in ticked if name not in held)]
+
     def _answer(self, answer: Part) -> Part:
         name, chosen = f"answer_{answer['id']}", self.cleaned_data
         sign, ends = chosen[f"{name}_sign"], chosen[f"{name}_ends"]
@@ -424,6 +464,7 @@ class StepForm(PartForm):
             "text": self.pair(f"{name}_text") or {"zh": "", "en": ""},
             "detail": self.pair(f"{name}_detail"),
             "advice": self.pair(f"{name}_advice"),
+            "icon": chosen[f"{name}_icon"],
         }
         if sign:
             found["bad"] = sign == "bad"
@@ -602,6 +643,50 @@ class TextsForm(PartForm):
         }
 
 
+class ExitForm(PartForm):
+    """A way to hand over: words, minutes, for whose causes it is right, when it begins."""
+
+    def build(self) -> None:
+        """Fields of this way."""
+        way = self.old
+        self.add_pair("title", FIELDS["title"], way["title"])
+        self.add_pair("advice", FIELDS["advice"], way["advice"], length=LONG, lines=3)
+        self.fields["minutes"] = _minutes(
+            gettext_lazy("Minutes where it is right"), gettext_lazy("Enter the minutes")
+        )
+        self.fields["otherwise"] = _minutes(FIELDS["otherwise"], gettext_lazy("Enter the minutes"))
+        self.initial["minutes"] = _plain(way["minutes"])
+        self.initial["otherwise"] = _plain(way["otherwise"])
+        held = list(way.get("actors", []))
+        # What a file brought is shown, so that it can be unticked.
+        unknown = [(actor, actor) for actor in held if actor not in ACTORS]
+        self.fields["actors"] = _boxes(FIELDS["actors"], [*ACTORS.items(), *unknown])
+        self.initial["actors"] = held
+        for name in ("swap", "waits"):
+            self.fields[name] = forms.BooleanField(label=str(FIELDS[name]), required=False)
+            self.initial[name] = way.get(name, False)
+
+    def clean(self) -> dict[str, Any]:
+        """A detour takes no less than the straight way."""
+        cleaned = super().clean() or self.cleaned_data
+        minutes, otherwise = cleaned.get("minutes"), cleaned.get("otherwise")
+        if minutes is not None and otherwise is not None and otherwise < minutes:
+            self.add_error("otherwise", _("At least as many minutes as where it is right"))
+        return cleaned
+
+    def part(self) -> Part:
+        """The way to hand over as it was typed."""
+        chosen = self.cleaned_data
+        actors, before = chosen["actors"], self.old.get("actors", [])
+        return {
+            **self.old,
+            "title": self.pair("title") or {"zh": "", "en": ""},
+            "advice": self.pair("advice") or {"zh": "", "en": ""},
+            "actors": before if set(actors) == set(before) else actors,
+            **{name: chosen[name] for name in ("minutes", "otherwise", "swap", "waits")},
+        }
+
+
 class NewStepForm(PlainForm):
     """A new check or fix: its words and its place."""
 
@@ -640,6 +725,17 @@ class NewFaultForm(PlainForm):
     }
     text_zh = forms.CharField(label=gettext_lazy("Text, Chinese"), max_length=SHORT)
     text_en = forms.CharField(label=gettext_lazy("Text, English"), max_length=SHORT)
+
+
+class NewExitForm(PlainForm):
+    """A new way to hand over: what it is called."""
+
+    required_texts: ClassVar[Mapping[str, Any]] = {
+        "title_zh": gettext_lazy("Enter the Chinese text"),
+        "title_en": gettext_lazy("Enter the English text"),
+    }
+    title_zh = forms.CharField(label=gettext_lazy("Name, Chinese"), max_length=SHORT)
+    title_en = forms.CharField(label=gettext_lazy("Name, English"), max_length=SHORT)
 
 
 class ImportForm(PlainForm):

@@ -32,7 +32,7 @@ from diagnostics.forms.flow_words import file_words, shape_words
 from diagnostics.forms.flows import ImportForm, PublishForm
 from diagnostics.models import FlowDraft, FlowVersion, reader_language
 from diagnostics.views import walk
-from diagnostics.views.flows import draft_of, for_authors, overview
+from diagnostics.views.flows import draft_of, for_authors, overview, text_or_id
 from posdoctor.accounts.middleware import ActorRequest
 from posdoctor.core import clock
 from terminals.models import Terminal
@@ -176,6 +176,8 @@ def preview(request: ActorRequest, symptom: str) -> HttpResponse:
         return render(request, "diagnostics/flows/preview.html", context | asked)
     ended = {"outcome": result, "advice": draft.flow.advice(result.advice).get(reader_language())}
     ended["causes"] = _causes(draft.flow, result)
+    way_out = draft.flow.exit(result.exit)
+    ended["way_title"] = text_or_id(way_out) if way_out else ""
     return render(request, "diagnostics/flows/preview_end.html", context | ended)
 
 

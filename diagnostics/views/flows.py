@@ -20,7 +20,7 @@ from diagnostics.authoring import edits
 from diagnostics.authoring.edits import Document, EditError, Part
 from diagnostics.authoring.places import Place, place_of
 from diagnostics.authoring.safety import changed_safety
-from diagnostics.flow import SAFETY, Check, Fault, Flow, Problem, Step, validate
+from diagnostics.flow import SAFETY, Check, Fault, Flow, HandOver, Problem, Step, validate
 from diagnostics.forms.flow_words import ACTORS, conditions_words, problem_words
 from diagnostics.forms.flows import (
     FaultForm,
@@ -37,10 +37,12 @@ from posdoctor.accounts.access import hidden_without
 from posdoctor.accounts.middleware import ActorRequest
 from posdoctor.accounts.policies import Permission
 from posdoctor.core import clock
+from posdoctor.core.forms import PlainForm
 
 GET_OR_POST = require_http_methods(["GET", "HEAD", "POST"])
 for_authors = hidden_without(Permission.FLOW_EDIT)
 SHOWN_REVISIONS = 8
+KINDS: Mapping[str, edits.Kind] = {"steps": "steps", "faults": "faults", "exits": "exits"}
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class Found:
 
     words: str
     url: str
+    # The short name of a step or cause, `exit.<name>`, or the page.
     part: str
 
 
@@ -96,7 +99,7 @@ def flows(request: ActorRequest) -> HttpResponse:
 def flow(request: ActorRequest, symptom: str) -> HttpResponse:
     """One symptom: its causes and steps, what is wrong with the draft, and what comes next."""
     draft = FlowDraft.objects.visible_to(request.actor).filter(symptom=symptom).first()
-    version = _published(request, symptom)
+    version = published_of(request, symptom)
     if draft is None and version is None:
         raise Http404
     return render(request, "diagnostics/flows/flow.html", overview(request, draft, version))
@@ -123,7 +126,7 @@ def overview(
     shown = draft or version
     assert shown is not None
     document = shown.flow
-    problems = _problems(draft) if draft else []
+    problems = problems_of(draft) if draft else []
     wrong = {found.part for found in problems}
     safety = changed_safety(version.flow if version else None, document) if draft else []
     provider_id = request.actor.provider_id
@@ -138,12 +141,13 @@ def overview(
         "last_own": own.aggregate(last=Max("version"))["last"],
         "steps": [_step_line(step, wrong) for step in document.steps],
         "faults": _fault_lines(document, wrong),
+        "exits": len(document.exits),
         "problems": problems,
         "safety": safety,
         "is_own_change": bool(draft and request.actor.user_id in draft.safety_editor_ids),
         "is_approved": bool(draft and publishing.may_publish_safety(draft)),
         "is_changed": bool(draft and (version is None or draft.digest != version.digest)),
-        "revisions": _revisions(draft),
+        "revisions": revisions_of(draft),
         "form": form or PublishForm(),
     }
 
@@ -155,8 +159,8 @@ def overview(
 @GET_OR_POST
 def texts(request: ActorRequest, symptom: str) -> HttpResponse:
     """The words of the flow itself."""
-    draft = _open_draft(request, symptom)
-    editor = _Editor(request, draft, TextsForm, "texts", "")
+    draft = open_draft(request, symptom)
+    editor = Editor(request, draft, TextsForm, "texts", "")
 
     def save(form: PartForm) -> None:
         drafts.save_texts(
@@ -171,8 +175,8 @@ def texts(request: ActorRequest, symptom: str) -> HttpResponse:
 @GET_OR_POST
 def step(request: ActorRequest, symptom: str, name: str) -> HttpResponse:
     """One step; the buttons beside answers save what was typed, too."""
-    draft = _open_draft(request, symptom)
-    editor = _Editor(request, draft, StepForm, "steps", name)
+    draft = open_draft(request, symptom)
+    editor = Editor(request, draft, StepForm, "steps", name)
     deed, _colon, answer = request.POST.get("do", "").partition(":")
 
     def save(form: PartForm) -> None:
@@ -196,8 +200,8 @@ def step(request: ActorRequest, symptom: str, name: str) -> HttpResponse:
 @GET_OR_POST
 def fault(request: ActorRequest, symptom: str, name: str) -> HttpResponse:
     """One cause."""
-    draft = _open_draft(request, symptom)
-    editor = _Editor(request, draft, FaultForm, "faults", name)
+    draft = open_draft(request, symptom)
+    editor = Editor(request, draft, FaultForm, "faults", name)
 
     def save(form: PartForm) -> None:
         assert isinstance(form, FaultForm)
@@ -230,7 +234,7 @@ def new_step(request: ActorRequest, symptom: str) -> HttpResponse:
         else:
             return redirect("diagnostics:flow_step", symptom=symptom, name=name)
     context = {"draft": draft, "symptom": symptom, "form": form}
-    return render(request, "diagnostics/flows/new_step.html", context, status=_status(form))
+    return render(request, "diagnostics/flows/new_step.html", context, status=status_of(form))
 
 
 @for_authors
@@ -250,18 +254,18 @@ def new_fault(request: ActorRequest, symptom: str) -> HttpResponse:
         else:
             return redirect("diagnostics:flow_fault", symptom=symptom, name=name)
     context = {"draft": draft, "symptom": symptom, "form": form}
-    return render(request, "diagnostics/flows/new_fault.html", context, status=_status(form))
+    return render(request, "diagnostics/flows/new_fault.html", context, status=status_of(form))
 
 
 @for_authors
 @require_POST
 def arrange(request: ActorRequest, symptom: str) -> HttpResponse:
-    """Moves a step or cause one place, or takes it out: `do` is `up:steps:<id>` and the like."""
+    """Moves a part one place, or takes it out: `do` is `up:steps:<id>` and the like."""
     draft_of(request, symptom)
     deed, kind, name = (request.POST.get("do", "") + "::").split(":")[:3]
-    if deed not in {"up", "down", "remove"} or kind not in {"steps", "faults"}:
+    where = KINDS.get(kind)
+    if deed not in {"up", "down", "remove"} or where is None:
         return redirect("diagnostics:flow", symptom=symptom)
-    where: edits.Kind = "steps" if kind == "steps" else "faults"
     try:
         if deed == "remove":
             drafts.remove(request.actor, symptom=symptom, kind=where, name=name, now=clock.now())
@@ -272,8 +276,9 @@ def arrange(request: ActorRequest, symptom: str) -> HttpResponse:
             )
     except EditError as error:
         messages.error(request, edit_words(error))
-    target = "steps" if deed == "remove" else f"{kind[:-1]}-{name}"
-    return redirect(reverse("diagnostics:flow", args=[symptom]) + f"#{target}")
+    page = "flow_exits" if where == "exits" else "flow"
+    target = where if deed == "remove" else f"{where[:-1]}-{name}"
+    return redirect(reverse(f"diagnostics:{page}", args=[symptom]) + f"#{target}")
 
 
 @for_authors
@@ -288,13 +293,14 @@ def undo(request: ActorRequest, symptom: str) -> HttpResponse:
     else:
         drafts.undo(request.actor, symptom=symptom, to=kept.revision, now=clock.now())
         messages.success(request, _("The draft is as it was at save %(n)d") % {"n": kept.revision})
-    return redirect("diagnostics:flow", symptom=symptom)
+    page = "flow_exits" if request.POST.get("page") == "exits" else "flow"
+    return redirect(f"diagnostics:{page}", symptom=symptom)
 
 
 # --- Parts of the pages --------------------------------------------------------------
 
 
-class _Editor:
+class Editor:
     """One page that changes one part of a draft."""
 
     def __init__(
@@ -368,7 +374,8 @@ class _Editor:
         return form
 
     def _context(self, form: PartForm, *, is_stale: bool) -> dict[str, Any]:
-        problems = [f for f in _problems(self.draft) if f.part == (self.name or "texts")]
+        place = f"exit.{self.name}" if self.kind == "exits" else self.name or "texts"
+        problems = [found for found in problems_of(self.draft) if found.part == place]
         return {
             "draft": self.draft,
             "symptom": self.draft.symptom,
@@ -392,7 +399,8 @@ class _Editor:
         else:
             messages.success(self.request, _("Saved in the draft"))
         anchor = f"#{self.kind[:-1]}-{self.name}" if self.name else ""
-        return redirect(reverse("diagnostics:flow", args=[symptom]) + anchor)
+        page = "flow_exits" if self.kind == "exits" else "flow"
+        return redirect(reverse(f"diagnostics:{page}", args=[symptom]) + anchor)
 
 
 def draft_of(request: ActorRequest, symptom: str) -> FlowDraft:
@@ -400,13 +408,14 @@ def draft_of(request: ActorRequest, symptom: str) -> FlowDraft:
     return get_object_or_404(FlowDraft.objects.visible_to(request.actor), symptom=symptom)
 
 
-def _open_draft(request: ActorRequest, symptom: str) -> FlowDraft:
-    """The same; for words that come after the draft was published or dropped, a new one.
+def open_draft(request: ActorRequest, symptom: str) -> FlowDraft:
+    """The provider's draft, 404 without.
 
-    They are not saved then, but shown over it.
+    For words that come after the draft was published or dropped, a new one: they are not saved
+    then, but shown over it.
     """
     draft = FlowDraft.objects.visible_to(request.actor).filter(symptom=symptom).first()
-    if draft is None and request.method == "POST" and _published(request, symptom):
+    if draft is None and request.method == "POST" and published_of(request, symptom):
         draft = drafts.start(request.actor, symptom=symptom, now=clock.now())
     if draft is None:
         raise Http404
@@ -425,27 +434,30 @@ def edit_words(error: EditError) -> str:
 
 def problems_url(problem_place: Place, symptom: str) -> str:
     """The address of the page and field that a problem belongs to."""
-    routes = {"flow": "flow", "texts": "flow_texts", "step": "flow_step", "fault": "flow_fault"}
+    page = problem_place.page
     arguments = [symptom, *filter(None, [problem_place.name])]
-    url = reverse(f"diagnostics:{routes[problem_place.page]}", args=arguments)
+    route = "diagnostics:flow" if page == "flow" else f"diagnostics:flow_{page}"
+    url = reverse(route, args=arguments)
     fields = {"": "", "likelihoods": "#likelihoods", "answers": "#answers"}
     default = f"#id_{problem_place.field}"
     return url + fields.get(problem_place.field, default)
 
 
-def _problems(draft: FlowDraft) -> list[Found]:
+def problems_of(draft: FlowDraft) -> list[Found]:
     """Everything that keeps the draft from being published, each with its place."""
     document = draft.flow
     found = []
     for problem in validate(document):
         place = place_of(problem, document)
-        part: Any = document.step(place.name) or document.fault(place.name)
+        way = document.exit(place.name) if place.page == "exit" else None
+        part = way or document.step(place.name) or document.fault(place.name)
         named = text_or_id(part) if part else ""
         words = problem_words(problem)
         if problem.code == "alike":
             words = _alike_words(document, problem)
         words = _("%(part)s: %(problem)s") % {"part": named, "problem": words} if named else words
-        found.append(Found(words, problems_url(place, draft.symptom), place.name or place.page))
+        key = f"exit.{place.name}" if way else place.name or place.page
+        found.append(Found(words, problems_url(place, draft.symptom), key))
     return found
 
 
@@ -457,13 +469,14 @@ def _alike_words(document: Flow, problem: Problem) -> str:
     return _("No step tells it apart from “%(other)s”") % {"other": text_or_id(other)}
 
 
-def text_or_id(part: Step | Fault) -> str:
+def text_or_id(part: Step | Fault | HandOver) -> str:
     """The part's text in the reader's language, else in the other one, else its short name."""
-    text = part.text
+    text = part.title if isinstance(part, HandOver) else part.text
     return text.get(reader_language()) or text.zh or text.en or part.id
 
 
-def _published(request: ActorRequest, symptom: str) -> FlowVersion | None:
+def published_of(request: ActorRequest, symptom: str) -> FlowVersion | None:
+    """What merchants walk through: the provider's own version, else the shipped one, if any."""
     versions = FlowVersion.objects.published_for(request.actor.provider_id)
     return versions.filter(symptom=symptom).first()
 
@@ -514,11 +527,12 @@ def _fault_lines(document: Flow, wrong: set[str]) -> list[Line]:
     return lines
 
 
-def _revisions(draft: FlowDraft | None) -> list[dict[str, Any]]:
+def revisions_of(draft: FlowDraft | None) -> list[dict[str, Any]]:
     """The latest saves, newest first, in words."""
     if draft is None:
         return []
-    names = {part["id"]: part for kind in ("steps", "faults") for part in draft.document[kind]}
+    parts = [part for kind in KINDS for part in draft.document.get(kind, [])]
+    names = {part["id"]: part for part in parts}
     return [
         {"row": row, "words": _change_words(row.change, names)}
         for row in draft.revisions.defer("document").order_by("-revision")[:SHOWN_REVISIONS]
@@ -535,6 +549,7 @@ def _change_words(change: str, names: Mapping[str, Part]) -> str:
         "texts": _("Words of the flow"),
         "add_step": _("Step added"),
         "add_fault": _("Cause added"),
+        "add_exit": _("Way to hand over added"),
         "move": _("Moved: %(part)s") % {"part": text},
         "remove": _("Taken out: %(part)s") % {"part": text},
         "undo": _("Back to save %(n)s") % {"n": name},
@@ -544,8 +559,8 @@ def _change_words(change: str, names: Mapping[str, Part]) -> str:
 
 
 def _text_of(part: Mapping[str, Any]) -> str:
-    """The part's text in the reader's language."""
-    text: Mapping[str, str] = part.get("text", {})
+    """The part's text, or title, in the reader's language."""
+    text: Mapping[str, str] = part.get("text") or part.get("title") or {}
     return text.get(reader_language()) or next(filter(None, text.values()), "")
 
 
@@ -553,5 +568,6 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 9
 
 
-def _status(form: NewStepForm | NewFaultForm) -> int:
+def status_of(form: PlainForm) -> int:
+    """422 for a form that was sent with errors."""
     return 422 if form.is_bound and form.errors else 200

@@ -164,6 +164,9 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
     "diagnostics:flow_step": {GET: LEADS, POST: LEADS},
     "diagnostics:flow_new_fault": {GET: LEADS, POST: LEADS},
     "diagnostics:flow_fault": {GET: LEADS, POST: LEADS},
+    "diagnostics:flow_exits": {GET: LEADS},
+    "diagnostics:flow_new_exit": {GET: LEADS, POST: LEADS},
+    "diagnostics:flow_exit": {GET: LEADS, POST: LEADS},
     "diagnostics:flow_arrange": {POST: LEADS},
     "diagnostics:flow_undo": {POST: LEADS},
     "diagnostics:flow_compare": {GET: LEADS},
@@ -304,6 +307,7 @@ FLOW_ARGUMENTS: dict[str, dict[str, object]] = {
         if name.startswith("diagnostics:flow")
     },
     "flows": {},
+    "flow_exit": {"symptom": "network_down", "name": "acquirer"},
     "flow_import": {},
     "flow_step": {"symptom": "network_down", "name": "safety"},
     "flow_fault": {"symptom": "network_down", "name": "other"},

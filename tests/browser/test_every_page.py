@@ -190,6 +190,8 @@ def test_desk_pages(open_browser, full_ticket, shop, sign_in, language, viewport
         "/settings/flows/no_power/texts", "/settings/flows/no_power/step/safety/",
         "/settings/flows/no_power/step/restart/", "/settings/flows/no_power/steps/new",
         "/settings/flows/no_power/causes/new", "/settings/flows/no_power/cause/other/",
+        "/settings/flows/no_power/exits/", "/settings/flows/no_power/exits/new",
+        "/settings/flows/no_power/exit/replacement/", "/settings/flows/declines/exits/",
         "/settings/flows/no_power/compare", "/settings/flows/no_power/versions",
         "/settings/flows/no_power/preview", "/settings/flows/declines/",
     ]  # fmt: skip
