@@ -144,7 +144,9 @@ CACHES = {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",
         "LOCATION": "core_cache",
         "OPTIONS": {"MAX_ENTRIES": 20_000},
-    }
+    },
+    # Of one web process: for what may be a minute old and is asked for on every page.
+    "process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "TIMEOUT": 60},
 }
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 

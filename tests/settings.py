@@ -23,3 +23,6 @@ PUBLIC_URL = "http://127.0.0.1:8000"
 DIRECT_EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 # Chance has no part in a test: those of the authored order ask for it.
 DIAGNOSIS_HELD_BACK = 0
+
+# What a process keeps for a minute would outlive the rows of a test.
+CACHES["process"] = {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}  # noqa: F405

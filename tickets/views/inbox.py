@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.core.cache import caches
 from django.db.models import Exists, F, OuterRef
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModified
 from django.shortcuts import get_object_or_404, render
 from django.utils.functional import Promise
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
@@ -246,7 +248,35 @@ def _groups(rows: list[Row], counts: Mapping[str, int]) -> list[Group]:
 
 
 def _tools(actor: Actor) -> dict[str, Any]:
-    """The choices of each filter: what this provider has."""
+    """The choices of each filter."""
+    return {
+        **_recorded_choices(actor),
+        "priorities": [Option(value, label) for value, label in Priority.choices],
+        "statuses": [
+            Option(ANY_STATUS, _("Every status")),
+            *(Option(value, label) for value, label in TicketStatus.choices),
+        ],
+        "dues": [Option(value, label) for value, label in DUES.items()],
+        "sorts": [Option(value, label) for value, label in SORTS.items()],
+    }
+
+
+def _recorded_choices(actor: Actor) -> dict[str, list[Option]]:
+    """What this provider has: three queries, so a process keeps them for a minute.
+
+    SECURITY: kept by provider, and only what is the same for all of its staff.
+    """
+    if not actor.is_staff:
+        return _read_choices(actor)
+    key, kept = f"inbox-choices-{actor.provider_id}-{get_language()}", caches["process"]
+    found: dict[str, list[Option]] | None = kept.get(key)
+    if found is None:
+        found = _read_choices(actor)
+        kept.set(key, found)
+    return found
+
+
+def _read_choices(actor: Actor) -> dict[str, list[Option]]:
     held = Terminal.objects.visible_to(actor).filter(model=OuterRef("pk"))
     named = TerminalModel.objects.only("slug", "vendor", "vendor_zh", "name")
     models = named.filter(Exists(held)) if actor.is_staff else []
@@ -255,13 +285,6 @@ def _tools(actor: Actor) -> dict[str, Any]:
         "symptoms": symptom_options(actor.provider_id),
         "models": [Option(model.slug, model.label) for model in models],
         "areas": [Option(a, a) for a in areas.values_list("area", flat=True).distinct()[:_AREAS]],
-        "priorities": [Option(value, label) for value, label in Priority.choices],
-        "statuses": [
-            Option(ANY_STATUS, _("Every status")),
-            *(Option(value, label) for value, label in TicketStatus.choices),
-        ],
-        "dues": [Option(value, label) for value, label in DUES.items()],
-        "sorts": [Option(value, label) for value, label in SORTS.items()],
     }
 
 
