@@ -10,9 +10,10 @@ from django.utils.translation import pgettext_lazy
 
 from merchants.models import Merchant, Store
 from posdoctor.accounts.actor import Actor
+from posdoctor.core import clock
 from posdoctor.core.forms import PlainForm
 from terminals.lifecycle import TerminalState
-from terminals.models import Terminal, TerminalModel
+from terminals.models import MinimumVersion, Terminal, TerminalModel
 from terminals.querysets import TerminalQuerySet
 
 PAGE = 50
@@ -34,6 +35,11 @@ class TerminalFilter(PlainForm):
         label=_("State"), required=False, choices=[("", _ANY), *TerminalState.choices]
     )
     area = forms.ChoiceField(label=_("Area"), required=False)
+    version = forms.ChoiceField(
+        label=_("Version"),
+        required=False,
+        choices=[("", _ANY), ("behind", _("Below the minimum"))],
+    )
     merchant = forms.CharField(required=False, max_length=10, widget=forms.HiddenInput)
     after = forms.CharField(required=False, max_length=50, widget=forms.HiddenInput)
 
@@ -81,6 +87,11 @@ def _narrowed(terminals: TerminalQuerySet, asked: dict[str, str], actor: Actor) 
     if "merchant" in asked:
         merchants = Merchant.objects.visible_to(actor).filter(ref=asked["merchant"].upper())
         terminals = terminals.filter(store__merchant__in=merchants)
+    if "version" in asked:
+        minimums = MinimumVersion.objects.visible_to(actor).with_list_columns()
+        # Those in use, as they are counted, unless another state is asked for.
+        terminals = terminals if "state" in asked else terminals.in_use()
+        terminals = terminals.behind(minimums, now=clock.now())
     columns = {"model": "model__slug", "state": "state", "area": "store__area"}
     return terminals.filter(
         **{column: asked[name] for name, column in columns.items() if name in asked}

@@ -15,7 +15,8 @@ from posdoctor.accounts.actor import Actor
 from posdoctor.core.forms import PlainForm, without_card_number
 from terminals.actions import FIRST_STATES
 from terminals.lifecycle import TerminalState
-from terminals.models import Terminal, TerminalModel, TerminalNumber
+from terminals.models import MinimumVersion, Terminal, TerminalModel, TerminalNumber
+from terminals.versions import is_comparable
 
 MAX_STORES = 300
 MAX_PICKS = 10
@@ -282,6 +283,53 @@ class NewTerminalForm(TerminalForm):
         self.fields["model"].choices = [("", "–"), *models]  # type: ignore[attr-defined]
 
 
+class MinimumVersionForm(PlainForm):
+    """What terminals of one model must have at least."""
+
+    required_texts: ClassVar[Mapping[str, Any]] = {"since": _DAY}
+
+    app_version = forms.CharField(
+        label=_("App version"),
+        max_length=30,
+        required=False,
+        help_text=_("Like 3.2.14. Empty: any will do."),
+        widget=forms.TextInput(attrs=_NO_SUGGESTIONS),
+    )
+    firmware = forms.CharField(
+        label=_("Firmware"),
+        max_length=60,
+        required=False,
+        help_text=_("As the terminal shows it, like V1.0.9. Empty: any will do."),
+        widget=forms.TextInput(attrs=_NO_SUGGESTIONS),
+    )
+    since = forms.DateField(
+        label=_("Expected from"),
+        help_text=_("Before this day nobody counts as behind."),
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        error_messages={"invalid": _DAY},
+    )
+
+    def clean_app_version(self) -> str:
+        """Something that others can be compared with, or nothing."""
+        return _version(self.cleaned_data["app_version"])
+
+    def clean_firmware(self) -> str:
+        """Something that others can be compared with, or nothing."""
+        return _version(self.cleaned_data["firmware"])
+
+    def clean(self) -> dict[str, Any]:
+        """One of both is said."""
+        cleaned = dict(super().clean() or {})
+        if not self.errors and not (cleaned["app_version"] or cleaned["firmware"]):
+            self.add_error("app_version", _("Enter an app version, a firmware or both"))
+        return cleaned
+
+    @staticmethod
+    def initial_of(minimum: MinimumVersion) -> dict[str, Any]:
+        """What the form shows for a stored one."""
+        return {name: getattr(minimum, name) for name in ("app_version", "firmware", "since")}
+
+
 def store_label(store: Store) -> str:
     """How a store is offered: name, merchant where that says more, reference at the end."""
     names = [store.name] if store.merchant.name in store.name else [store.name, store.merchant.name]
@@ -296,3 +344,9 @@ def _terminal_number(number: str) -> str:
             params={"n": len(number)},
         )
     return number
+
+
+def _version(typed: str) -> str:
+    if typed and not is_comparable(typed):
+        raise ValidationError(_("A version has a number, like 3.2.14"), code="version")
+    return without_card_number(typed)

@@ -26,6 +26,14 @@ class Version(NamedTuple):
     terminals: int
 
 
+class Standing(NamedTuple):
+    """Of the terminals of one model that are in use: all, those behind, those nobody knows of."""
+
+    in_use: int = 0
+    behind: int = 0
+    unknown: int = 0
+
+
 class TerminalQuerySet(MerchantRows["Terminal"]):
     """Machines."""
 
@@ -85,6 +93,22 @@ class TerminalQuerySet(MerchantRows["Terminal"]):
             "model_id", "app_version", "firmware"
         )
         return [Version(*row) for row in rows.annotate(terminals=Count("pk"))]
+
+    def standings(
+        self, minimums: "Iterable[MinimumVersion]", *, now: datetime
+    ) -> dict[int, Standing]:
+        """By model id, how many in use are behind `minimums`, all of one provider."""
+        asked = {minimum.model_id: minimum for minimum in minimums if minimum.has_begun(now)}
+        found: dict[int, Standing] = {}
+        for model_id, app_version, firmware, number in self.in_use().by_version():
+            says = asked[model_id].says_of(app_version, firmware) if model_id in asked else False
+            before = found.get(model_id, Standing())
+            found[model_id] = Standing(
+                before.in_use + number,
+                before.behind + (number if says else 0),
+                before.unknown + (number if says is None else 0),
+            )
+        return found
 
     def behind(self, minimums: "Iterable[MinimumVersion]", *, now: datetime) -> Self:
         """Those of which one of `minimums`, all of one provider, says that they are behind."""

@@ -14,6 +14,9 @@ urlpatterns = [
     path("desk/terminals/<ref>/stop", views.stop, name="stop"),
     path("desk/terminals/<ref>/move", views.move, name="move"),
     path("desk/terminals/<ref>/sticker", views.replace_sticker, name="replace_sticker"),
+    path("settings/versions/", views.versions, name="versions"),
+    path("settings/versions/<slug:slug>/", views.version, name="version"),
+    path("settings/versions/<slug:slug>/drop", views.drop_version, name="drop_version"),
     # A panel that the merchant's page fetches: the only coupling is the name of the address.
     path("desk/panels/merchant/<merchant_ref>/terminals", views.of_merchant, name="of_merchant"),
 ]

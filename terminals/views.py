@@ -1,11 +1,15 @@
-"""Pages of terminals at the desk: list, new, page with history, state, sticker, record."""
+"""Pages of terminals at the desk: list, new, page with history, state, sticker, record; and, for
+leads, the versions that are expected.
+"""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib import messages
+from django.db.models import Q
 from django.forms import Form
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -13,10 +17,10 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from merchants.models import Merchant, Store
-from posdoctor.accounts.access import for_seats, for_staff
+from posdoctor.accounts.access import for_seats, for_staff, hidden_without
 from posdoctor.accounts.middleware import ActorRequest
 from posdoctor.accounts.policies import Permission, require
 from posdoctor.core import clock
@@ -25,13 +29,23 @@ from posdoctor.core.forms import masked_query
 from posdoctor.core.htmx import render_page
 from terminals import actions
 from terminals.filters import TerminalFilter, page_of
-from terminals.forms import MoveForm, NewTerminalForm, ReasonForm, TerminalForm, store_label
+from terminals.forms import (
+    MinimumVersionForm,
+    MoveForm,
+    NewTerminalForm,
+    ReasonForm,
+    TerminalForm,
+    store_label,
+)
 from terminals.lifecycle import TerminalState
-from terminals.models import Terminal, TerminalEvent, TerminalModel
+from terminals.models import MinimumVersion, Terminal, TerminalEvent, TerminalModel
 
+for_leads = hidden_without(Permission.VERSIONS_MANAGE)
 GET_OR_POST = require_http_methods(["GET", "HEAD", "POST"])
 HISTORY = 40
 IN_PANEL = 20
+# On the page of one model, the commonest first.
+MOST_VERSIONS = 50
 
 FEATURES: dict[str, str | Promise] = {
     "battery": pgettext_lazy("feature", "Battery"),
@@ -236,6 +250,72 @@ def replace_sticker(request: ActorRequest, ref: str) -> HttpResponse:
     return render(request, "terminals/sticker.html", {"terminal": terminal})
 
 
+@for_leads
+@require_GET
+def versions(request: ActorRequest) -> HttpResponse:
+    """Per model what is expected, how many are behind and how many nobody knows of."""
+    now = clock.now()
+    ours = Terminal.objects.visible_to(request.actor)
+    minimums = list(MinimumVersion.objects.visible_to(request.actor).with_list_columns())
+    standings = ours.standings(minimums, now=now)
+    expected = {minimum.model_id: minimum for minimum in minimums}
+    owned = ours.exclude(state=TerminalState.RETIRED).values("model_id")
+    models = TerminalModel.objects.filter(Q(pk__in=owned) | Q(pk__in=expected))
+    rows = [
+        (model, standings.get(model.pk), _shown(expected.get(model.pk), now)) for model in models
+    ]
+    return render(request, "terminals/versions.html", {"rows": rows})
+
+
+@for_leads
+@GET_OR_POST
+def version(request: ActorRequest, slug: str) -> HttpResponse:
+    """What is expected of one model, and which versions there are."""
+    model = get_object_or_404(TerminalModel, slug=slug)
+    now = clock.now()
+    minimum = _minimum(request, model)
+    initial = MinimumVersionForm.initial_of(minimum) if minimum else {"since": _today(request, now)}
+    form = MinimumVersionForm(request.POST or None, initial=initial)
+    if form.is_valid():
+        actions.set_minimum_version(
+            request.actor, model_slug=model.slug, now=now, **form.cleaned_data
+        )
+        messages.success(request, _("Minimum version saved"))
+        return redirect("terminals:versions")
+    found = Terminal.objects.visible_to(request.actor).filter(model=model).in_use().by_version()
+    known = sorted(found, key=lambda one: -one.terminals)[:MOST_VERSIONS]
+    begun = minimum if minimum and minimum.has_begun(now) else None
+    shown = [(one, begun and begun.says_of(one.app_version, one.firmware)) for one in known]
+    context = {"model": model, "form": form, "minimum": minimum, "begun": begun, "known": shown}
+    return render(request, "terminals/version.html", context, status=_status(form))
+
+
+@for_leads
+@require_POST
+def drop_version(request: ActorRequest, slug: str) -> HttpResponse:
+    """Any version of the model will do again."""
+    model = get_object_or_404(TerminalModel, slug=slug)
+    actions.drop_minimum_version(request.actor, model_slug=model.slug)
+    messages.success(request, _("Minimum version removed"))
+    return redirect("terminals:versions")
+
+
+def _minimum(request: ActorRequest, model: TerminalModel) -> MinimumVersion | None:
+    rows = MinimumVersion.objects.visible_to(request.actor).with_list_columns()
+    return rows.filter(model=model).first()
+
+
+def _shown(minimum: MinimumVersion | None, now: datetime) -> dict[str, Any]:
+    """The minimum, if any, and whether it counts already."""
+    return {"minimum": minimum, "has_begun": minimum is not None and minimum.has_begun(now)}
+
+
+def _today(request: ActorRequest, now: datetime) -> date:
+    """The day where the provider is."""
+    zone = request.seat.provider.time_zone if request.seat else "UTC"
+    return now.astimezone(ZoneInfo(zone)).date()
+
+
 def _first_record(request: ActorRequest) -> dict[str, str]:
     """What the form of a new terminal begins with."""
     stores = Store.objects.visible_to(request.actor).select_related("merchant")
@@ -257,10 +337,18 @@ def _facts(request: ActorRequest, terminal: Terminal) -> dict[str, Any]:
             if name in Terminal.Connection
         ],
         "moves": actions.moves_by_hand(terminal),
+        **_expected_of(request, terminal),
         **_stop_of(terminal),
         "sticker_address": f"{settings.PUBLIC_URL}{path}",
         "history": _history(request, terminal),
     }
+
+
+def _expected_of(request: ActorRequest, terminal: Terminal) -> dict[str, Any]:
+    """What is expected of its versions, and which of them are behind."""
+    minimum = MinimumVersion.objects.visible_to(request.actor).of(terminal).first()
+    behind = minimum.parts_behind(terminal, now=clock.now()) if minimum else []
+    return {"minimum": minimum, "parts_behind": behind}
 
 
 def _features(model: TerminalModel) -> list[tuple[str | Promise, bool | None, bool]]:

@@ -83,6 +83,32 @@ class Terminal(Shape):
         return {kind: known.get(kind, "") for kind in TerminalNumber.Kind.values}
 
 
+class MinimumVersion(Shape):
+    """What the provider expects at least of its terminals of one model; "": any will do.
+
+    `in_use`: terminals of the model in use; `behind`: of these; `unknown`: of these, where it
+    cannot be said. Nobody is behind before `since`.
+    """
+
+    model = ModelRef()
+    app_version = serializers.CharField()
+    firmware = serializers.CharField()
+    since = serializers.DateField()
+    changed_at = serializers.DateTimeField()
+    changed_by = serializers.CharField(source="changed_by_name")
+    in_use = serializers.IntegerField()
+    behind = serializers.IntegerField()
+    unknown = serializers.IntegerField()
+
+
+class MinimumVersionInput(Input):
+    """The versions that are expected, one of them at least, and from which day on."""
+
+    app_version = serializers.CharField(max_length=30, allow_blank=True, default="")
+    firmware = serializers.CharField(max_length=60, allow_blank=True, default="")
+    since = serializers.DateField()
+
+
 class TerminalQuery(PageQuery):
     """Which terminals."""
 
@@ -94,6 +120,11 @@ class TerminalQuery(PageQuery):
     model = serializers.CharField(required=False, max_length=60, help_text="Id of a model")
     state = serializers.ChoiceField(choices=TerminalState.values, required=False)
     area = serializers.CharField(required=False, max_length=60)
+    version = serializers.ChoiceField(
+        choices=["behind"],
+        required=False,
+        help_text="Below the minimum version, in use unless `state` says otherwise",
+    )
     store = serializers.CharField(required=False, max_length=REF_LENGTH)
     merchant = serializers.CharField(required=False, max_length=REF_LENGTH)
 

@@ -1,7 +1,7 @@
 """Addresses of terminals. What is typed is read by the forms of the pages."""
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.http import Http404
@@ -19,12 +19,13 @@ from posdoctor.core.api.schema import PageQuery, documented, page_shape
 from posdoctor.core.api.shapes import NothingInput, read, refused
 from terminals import actions
 from terminals.api import shapes
-from terminals.forms import NewTerminalForm, TerminalForm
-from terminals.models import Terminal, TerminalModel
-from terminals.querysets import TerminalQuerySet
+from terminals.forms import MinimumVersionForm, NewTerminalForm, TerminalForm
+from terminals.models import MinimumVersion, Terminal, TerminalModel
+from terminals.querysets import Standing, TerminalQuerySet
 
 BY_SERIAL = Order(("serial", "ref"))
 BY_ID = Order(("slug",))
+BY_MODEL = Order(("model__slug",))
 # Field of the address -> column of the row.
 _COLUMNS = {
     "model": "model__slug", "state": "state", "area": "store__area", "store": "store__ref",
@@ -65,6 +66,63 @@ class Models(ApiView):
         return Response(shown)
 
 
+class MinimumVersionsView(TerminalsView):
+    """Expected versions; for leads, as the pages are."""
+
+    def lead(self) -> None:
+        """404 for roles without the right, as the pages."""
+        self.hide_without(Permission.VERSIONS_MANAGE)
+
+    def shown(self, minimums: Sequence[MinimumVersion]) -> list[Any]:
+        """As they go out, with how many are behind: one query, however many."""
+        standings = Terminal.objects.visible_to(self.actor).standings(minimums, now=self.now)
+        return [_minimum(row, standings.get(row.model_id, Standing())) for row in minimums]
+
+
+class MinimumVersions(MinimumVersionsView):
+    """`minimum-versions/`"""
+
+    @documented("minimum_versions_list", query=PageQuery, gives=page_shape(shapes.MinimumVersion))
+    def get(self, request: Request) -> Response:
+        """What is expected of each model, and how many terminals are behind."""
+        self.lead()
+        asked = read(PageQuery, request.query_params)
+        rows = MinimumVersion.objects.visible_to(self.actor).with_list_columns()
+        page = page_of(request, asked, rows, BY_MODEL, lambda row: row)
+        return Response({**page, "results": self.shown(page["results"])})
+
+
+class OneMinimumVersion(MinimumVersionsView):
+    """`minimum-versions/{model}/`"""
+
+    http_method_names = ["put", "delete"]
+
+    @documented(
+        "minimum_versions_set", takes=shapes.MinimumVersionInput, gives=shapes.MinimumVersion
+    )
+    def put(self, request: Request, model: str) -> Response:
+        """Expect these versions of a model from a day on, in place of what was expected before."""
+        self.lead()
+        found = self.row(TerminalModel.objects.all(), slug=model)
+        form = MinimumVersionForm(read(shapes.MinimumVersionInput, request.data))
+        if not form.is_valid():
+            raise refused(form)
+        actions.set_minimum_version(
+            self.actor, model_slug=found.slug, now=self.now, **form.cleaned_data
+        )
+        rows = MinimumVersion.objects.visible_to(self.actor).with_list_columns()
+        return Response(self.shown([self.row(rows, model=found)])[0])
+
+    @documented("minimum_versions_drop", status=204)
+    def delete(self, request: Request, model: str) -> Response:  # noqa: ARG002 - DRF's signature
+        """Let any version of a model do."""
+        self.lead()
+        rows = MinimumVersion.objects.visible_to(self.actor)
+        minimum = self.row(rows.select_related("model"), model__slug=model)
+        actions.drop_minimum_version(self.actor, model_slug=minimum.model.slug)
+        return Response(status=204)
+
+
 class Terminals(TerminalsView):
     """`terminals/`"""
 
@@ -80,6 +138,9 @@ class Terminals(TerminalsView):
             rows = rows.filter(store__merchant__in=merchants.filter(ref=asked["merchant"].upper()))
         if "store" in asked:
             asked["store"] = asked["store"].upper()
+        if "version" in asked:
+            minimums = MinimumVersion.objects.visible_to(self.actor).with_list_columns()
+            rows = (rows if "state" in asked else rows.in_use()).behind(minimums, now=self.now)
         rows = rows.filter(**{_COLUMNS[name]: asked[name] for name in _COLUMNS if name in asked})
         return Response(page_of(request, asked, rows, BY_SERIAL, shapes.plain))
 
@@ -175,6 +236,13 @@ class ReplaceSticker(TerminalsView):
         read(NothingInput, request.data)
         actions.replace_sticker(self.actor, terminal_id=terminal.pk, now=self.now)
         return Response(shapes.plain(self.terminal(ref)))
+
+
+def _minimum(row: MinimumVersion, standing: Standing) -> Any:
+    """As it goes out."""
+    plain = ("model", "app_version", "firmware", "since", "changed_at", "changed_by_name")
+    values = {name: getattr(row, name) for name in plain}
+    return shapes.MinimumVersion(values | standing._asdict()).data
 
 
 def _typed(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -80,6 +80,8 @@ def parts_of(path: str, world: World) -> dict[str, str]:
     }
     kind = path.split("/")[3]
     key = str(world.stuck) if kind == "deliveries" else world.attachment.key
+    if kind == "minimum-versions":
+        return {"model": world.terminal.model.slug}
     return {"key": key} | ({"ref": kinds[kind]} if kind in kinds else {})
 
 

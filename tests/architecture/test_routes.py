@@ -123,6 +123,10 @@ TABLE: dict[str, dict[str, dict[str, str]]] = {
     "terminals:move": {GET: OURS_DESK, POST: OURS_DESK},
     "terminals:replace_sticker": {GET: OURS_DESK, POST: OURS_DESK},
     "terminals:of_merchant": {GET: OURS_DESK},
+    # A model is everybody's; what each provider expects of it is its own.
+    "terminals:versions": {GET: LEADS},
+    "terminals:version": {GET: LEADS, POST: LEADS},
+    "terminals:drop_version": {POST: LEADS},
     "diagnostics:find": {GET: PUBLIC, POST: PUBLIC},
     "diagnostics:logs": {GET: DESK, POST: DESK},
     "diagnostics:log": {GET: OURS_DESK},
@@ -362,6 +366,8 @@ def arguments(name: str, world: World) -> dict[str, object]:
         "merchants:contact": {"ref": world.store.contacts.get().ref},
         "merchants:reveal": {"ref": world.store.contacts.get().ref},
         "terminals:of_merchant": {"merchant_ref": world.store.merchant.ref},
+        "terminals:version": {"slug": world.terminal.model.slug},
+        "terminals:drop_version": {"slug": world.terminal.model.slug},
         "tickets:calendar": {"ref": world.calendar},
         "tickets:add_days": {"ref": world.calendar},
         "tickets:drop_day": {"ref": world.calendar, "day": "2099-10-01"},
@@ -371,7 +377,7 @@ def arguments(name: str, world: World) -> dict[str, object]:
     }
     if name in special:
         return special[name]
-    if app == "terminals" and short not in {"list", "new"}:
+    if app == "terminals" and short not in {"list", "new", "versions"}:
         return {"ref": world.terminal.ref}
     plain = {"inbox", "search", "new", "mine", "policy", "calendars", "new_calendar"}
     return {"ref": world.ticket.ref} if app == "tickets" and short not in plain else {}

@@ -194,6 +194,7 @@ def test_desk_pages(open_browser, full_ticket, shop, sign_in, language, viewport
         "/settings/flows/no_power/exit/replacement/", "/settings/flows/declines/exits/",
         "/settings/flows/no_power/compare", "/settings/flows/no_power/versions",
         "/settings/flows/no_power/preview", "/settings/flows/declines/",
+        "/settings/versions/", f"/settings/versions/{shop.model.slug}/",
     ]  # fmt: skip
     walk(
         open_browser,

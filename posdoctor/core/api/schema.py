@@ -15,7 +15,7 @@ from posdoctor.core.api.shapes import Input, Shape
 _View = TypeVar("_View", bound=Callable[..., Any])
 _JSON = "application/json"
 _FORM = "multipart/form-data"
-_WRITES = ("post", "patch", "delete")
+_WRITES = ("post", "put", "patch", "delete")
 
 PROBLEM: dict[str, Any] = {
     "type": "object",
