@@ -3,25 +3,34 @@
 What came back within 72 hours was not solved, so nothing counts before that time is over. Facts
 known beforehand (a code read from the screen, an answer of ten minutes ago) are left out of the
 trace: they are known only where they are positive, and would make every sign look certain.
-Cases fade by age alone: no row says yet when a model got new firmware, so the faster fading
-after a release has nothing to go by.
+Cases fade by age; for a month after a model's new firmware is expected its cases fade faster,
+since they tell of the old one.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from datetime import datetime, timedelta
 
 from django.db.models import F
 
 from diagnostics.actions.snapshots import ClosedCase
-from diagnostics.learning import GUESS_WEIGHT, Case, faded
+from diagnostics.learning import (
+    GUESS_WEIGHT,
+    HALF_LIFE_AFTER_RELEASE_DAYS,
+    HALF_LIFE_DAYS,
+    Case,
+    faded,
+)
 from diagnostics.models import DiagnosisRun
 from diagnostics.querysets import COMES_BACK_WITHIN, DiagnosisRunQuerySet
+from terminals.models import MinimumVersion
 from tickets.events import EventKind
 from tickets.lifecycle import Certainty, TicketStatus
 from tickets.models import Ticket, TicketEvent
 
 # Six half-lives: an older case weighs less than a sixty-fourth.
 REMEMBERED = timedelta(days=540)
+# So long a new firmware is new.
+RELEASED_WITHIN = timedelta(days=30)
 _AT_ONCE = 500
 
 
@@ -36,10 +45,23 @@ def closed_cases(provider_id: int, symptom: str, now: datetime) -> list[ClosedCa
         started_at__gte=now - REMEMBERED,
         started_at__lte=now,
     ).prefetch_related("steps")
-    return [*_self_solved(runs, now), *_resolved(runs, now)]
+    renewed = _renewed_models(provider_id, now)
+    return [*_self_solved(runs, now, renewed), *_resolved(runs, now, renewed)]
 
 
-def _self_solved(runs: DiagnosisRunQuerySet, now: datetime) -> Iterator[ClosedCase]:
+def _renewed_models(provider_id: int, now: datetime) -> Set[str]:
+    """Models of which the provider expects another firmware since less than a month."""
+    rows = MinimumVersion.objects.filter(provider_id=provider_id).with_list_columns()
+    return {
+        row.model.slug
+        for row in rows.exclude(firmware="")
+        if row.has_begun(now) and not row.has_begun(now - RELEASED_WITHIN)
+    }
+
+
+def _self_solved(
+    runs: DiagnosisRunQuerySet, now: datetime, renewed: Set[str]
+) -> Iterator[ClosedCase]:
     returned, reported = runs.came_back()
     solved = runs.filter(
         ~returned,
@@ -50,10 +72,10 @@ def _self_solved(runs: DiagnosisRunQuerySet, now: datetime) -> Iterator[ClosedCa
     )
     for run in solved.iterator(chunk_size=_AT_ONCE):
         assert run.finished_at is not None
-        yield _counted(run, run.finished_at, now, trace=_trace(run))
+        yield _counted(run, run.finished_at, now, renewed, trace=_trace(run))
 
 
-def _resolved(runs: DiagnosisRunQuerySet, now: datetime) -> Iterator[ClosedCase]:
+def _resolved(runs: DiagnosisRunQuerySet, now: datetime, renewed: Set[str]) -> Iterator[ClosedCase]:
     closed = (
         runs.filter(
             ticket__provider_id=F("provider_id"),
@@ -74,7 +96,7 @@ def _resolved(runs: DiagnosisRunQuerySet, now: datetime) -> Iterator[ClosedCase]
         trace = tuple(pair for pair in walked if pair not in told)
         certainty = 1.0 if ticket.certainty == Certainty.SURE else GUESS_WEIGHT
         yield _counted(
-            run, ticket.resolved_at, now,
+            run, ticket.resolved_at, now, renewed,
             trace=trace, cause=ticket.cause, fixes=fixes, certainty=certainty,
         )  # fmt: skip
 
@@ -118,18 +140,21 @@ def _counted(
     run: DiagnosisRun,
     at: datetime,
     now: datetime,
+    renewed: Set[str],
     *,
     trace: tuple[tuple[str, str], ...],
     cause: str | None = None,
     fixes: tuple[tuple[str, bool], ...] = (),
     certainty: float = 1.0,
 ) -> ClosedCase:
+    model = str(run.attributes.get("model", ""))
+    half_life = HALF_LIFE_AFTER_RELEASE_DAYS if model in renewed else HALF_LIFE_DAYS
     case = Case(
         trace=trace,
         cause=cause,
         fixes=fixes,
         certainty=certainty,
-        weight=faded((now - at) / timedelta(days=1)),
-        group=str(run.attributes.get("model", "")),
+        weight=faded((now - at) / timedelta(days=1), half_life),
+        group=model,
     )
     return ClosedCase(case, at, at + COMES_BACK_WITHIN)

@@ -6,7 +6,15 @@ import pytest
 
 from diagnostics.models import DiagnosisRun
 from terminals.models import Terminal
-from tests.builders import T0, make_run, make_store, make_terminal, make_ticket
+from tests.builders import (
+    T0,
+    make_minimum,
+    make_provider,
+    make_run,
+    make_store,
+    make_terminal,
+    make_ticket,
+)
 from tickets.cases import closed_cases, last_return
 from tickets.models import Ticket
 
@@ -61,6 +69,35 @@ def test_a_walk_counts_after_72_hours_and_fades(terminal):
     (old,) = cases(terminal, T0 + HOUR + timedelta(days=90))
     assert young.case.weight == pytest.approx(2 ** (-3 / 90))
     assert old.case.weight == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("since", "versions", "half_life"),
+    [
+        (0, {"firmware": "V2"}, 30),
+        (-29, {"firmware": "V2"}, 30),
+        (-30, {"firmware": "V2"}, 90),
+        (1, {"firmware": "V2"}, 90),
+        (0, {"app_version": "3.2.14"}, 90),
+    ],
+    ids=["today", "weeks ago", "a month ago", "tomorrow", "another app only"],
+)
+def test_after_a_new_firmware_the_models_cases_fade_faster(terminal, since, versions, half_life):
+    other = make_terminal(terminal.store)
+    for one in (terminal, other):
+        attributes = {"model": one.model.slug}
+        walk(one, attributes=attributes)
+        run = walk(one, ("safety", "none"), state="call", attributes=attributes)
+        make_ticket(one, run=run, status="closed", cause="sim_off", resolved_at=T0 + HOUR)
+    now = T0 + HOUR + timedelta(days=90)
+    make_minimum(terminal, since=now.date() + timedelta(days=since), **versions)
+    stranger = make_terminal(make_store(make_provider()), model=other.model)
+    make_minimum(stranger, since=now.date(), firmware="V2")
+    weights: dict[str, set[float]] = {model: set() for model in (terminal.model.slug, other.model.slug)}
+    for found in cases(terminal, now):
+        weights[found.case.group].add(round(found.case.weight, 6))
+    assert weights[terminal.model.slug] == {round(2 ** (-90 / half_life), 6)}
+    assert weights[other.model.slug] == {0.5}
 
 
 @pytest.mark.parametrize(("hours", "counts"), [(1, False), (71, False), (74, True)])
