@@ -93,7 +93,9 @@ def test_after_a_new_firmware_the_models_cases_fade_faster(terminal, since, vers
     make_minimum(terminal, since=now.date() + timedelta(days=since), **versions)
     stranger = make_terminal(make_store(make_provider()), model=other.model)
     make_minimum(stranger, since=now.date(), firmware="V2")
-    weights: dict[str, set[float]] = {model: set() for model in (terminal.model.slug, other.model.slug)}
+    weights: dict[str, set[float]] = {
+        model: set() for model in (terminal.model.slug, other.model.slug)
+    }
     for found in cases(terminal, now):
         weights[found.case.group].add(round(found.case.weight, 6))
     assert weights[terminal.model.slug] == {round(2 ** (-90 / half_life), 6)}
