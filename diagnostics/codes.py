@@ -284,9 +284,9 @@ class Catalogue:
 
     def _fitting(self, squeezed: _Squeezed, start: int, longest: str) -> str:
         """The longest known word here that stands whole and together; empty if none does."""
-        for length in range(len(longest), 0, -1):
+        for length in self._lengths:
             word = longest[:length]
-            if word in self._words:
+            if len(word) == length and word in self._words:
                 first, last = squeezed.place(start), squeezed.place(start + length - 1) + 1
                 if last - first <= 3 * length + 4 and squeezed.is_whole(first, last):
                     return word
@@ -313,6 +313,11 @@ class Catalogue:
     @cached_property
     def _words(self) -> Mapping[str, tuple[CodeEntry, ...]]:
         return _index((folded(word), entry) for entry in self.entries for word in entry.words)
+
+    @cached_property
+    def _lengths(self) -> tuple[int, ...]:
+        """Of the words, the longest first: a word of 400 letters is one try, not 400."""
+        return tuple(sorted({len(word) for word in self._words}, reverse=True))
 
     @cached_property
     def _alone(self) -> Mapping[str, tuple[CodeEntry, ...]]:

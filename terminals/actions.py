@@ -147,7 +147,7 @@ def was_stopped_by(terminal: Terminal, actor: Actor) -> bool:
 def move(actor: Actor, *, terminal_id: int, state: str, now: datetime, note: str = "") -> Terminal:
     """Changes the state by hand: into repair, back to stock, retired.
 
-    Stopping and releasing have deeds of their own. Raises IllegalMoveError.
+    Stopping and releasing have deeds of their own. Raises IllegalMoveError, SecondPersonError.
     """
     terminal = Terminal.objects.visible_to(actor).lock(terminal_id)
     require(actor, Permission.TERMINAL_EDIT)
@@ -157,6 +157,8 @@ def move(actor: Actor, *, terminal_id: int, state: str, now: datetime, note: str
     if is_release:
         # SECURITY: a detour through repair or stock is no way around the release.
         require(actor, Permission.TERMINAL_RELEASE)
+        if was_stopped_by(terminal, actor):
+            raise SecondPersonError
     before = terminal.state
     terminal.state = TerminalState(state)
     terminal.stopped_at = None

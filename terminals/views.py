@@ -233,7 +233,10 @@ def move(request: ActorRequest, ref: str) -> HttpResponse:
             )
         except IllegalMoveError:
             return _too_late(request, terminal)
-        return _done(request, terminal, _("State changed"))
+        except actions.SecondPersonError as error:
+            _explain(form, error)
+        else:
+            return _done(request, terminal, _("State changed"))
     context = {"form": form, "terminal": terminal}
     return render(request, "terminals/move.html", context, status=_status(form))
 

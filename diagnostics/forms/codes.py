@@ -128,11 +128,11 @@ class OwnCodeForm(PlainForm):
         return {"scheme": OWN, "code": waiting.code, "words": waiting.words}
 
     def clean_words(self) -> str:
-        """Lines that hold something; at most eight, each two characters or more."""
+        """Lines that hold something; at most eight, each of 2 to 60 characters."""
         lines = [" ".join(line.split()) for line in self.cleaned_data["words"].splitlines()]
         kept = [line for line in lines if line]
-        if len(kept) > 8 or any(len(folded(line)) < 2 for line in kept):
-            raise ValidationError(_("Write up to 8 lines, each at least 2 characters long"))
+        if len(kept) > 8 or any(len(folded(line)) < 2 or len(line) > 60 for line in kept):
+            raise ValidationError(_("Write up to 8 lines, each of 2 to 60 characters"))
         return "\n".join(kept)
 
     def clean_code(self) -> str:

@@ -131,10 +131,12 @@ def _found(
         return {"form": LookUpForm()}
     form = LookUpForm(request.GET)
     if not form.is_valid():
-        return {"form": LookUpForm(initial={"q": request.GET["q"][:120]})}
+        return {"form": LookUpForm(initial={"q": scrub(request.GET["q"])[:120]})}
     text = scrub(form.cleaned_data["q"])
     entries = catalogue.search(text)
-    must_stop = any(entry.stop_use for entry in entries[:1])
+    # SECURITY: a provider's own words stand first; they hide no danger that the product knows.
+    leading = [next((e for e in entries if e.is_own is own), None) for own in (True, False)]
+    must_stop = any(entry.stop_use for entry in leading if entry)
     symptoms = [entry.symptom for entry in entries if entry.symptom in (offered or {})]
     return {
         "form": LookUpForm(initial={"q": text}),

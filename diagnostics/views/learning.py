@@ -29,7 +29,7 @@ for_authors = hidden_without(Permission.FLOW_EDIT)
 HISTORY_ROWS = 60
 # A quarter, as long as a tenth of the checks is held back at least.
 MEASURED = timedelta(days=90)
-MOST_WALKS = 20_000
+MOST_WALKS = 5_000
 SKIP_ROWS = 12
 
 

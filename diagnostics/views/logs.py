@@ -10,7 +10,9 @@ from django.core.exceptions import RequestDataTooBig, TooManyFilesSent
 from django.http import Http404, HttpResponse, HttpResponseRedirect, UnreadablePostError
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils.text import slugify
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -85,6 +87,9 @@ def index(request: ActorRequest) -> HttpResponse:
         field = "file" if source == LogAnalysis.Source.UPLOAD else "text"
         form.add_error(field, REFUSED[error.reason])
         return _form_page(request, form, status=422)
+    except actions.LogBusyError:
+        form.add_error(None, _("Another large log is being read. Try again in half a minute."))
+        return _form_page(request, form, status=429)
     return _see_other(reverse("diagnostics:log", args=[made.ref]))
 
 
@@ -107,7 +112,7 @@ def check(request: ActorRequest, ref: str) -> HttpResponse:
         run = actions.check_from_log(
             request.actor,
             analysis_id=analysis.pk,
-            symptom=request.POST.get("symptom", "")[:40],
+            symptom=slugify(request.POST.get("symptom", ""))[:40],
             language=_language_of(request, analysis.terminal),
             now=clock.now(),
         )
@@ -118,10 +123,13 @@ def check(request: ActorRequest, ref: str) -> HttpResponse:
 
 def _form_page(request: ActorRequest, form: LogForm, *, status: int = 200) -> HttpResponse:
     rows = LogAnalysis.objects.visible_to(request.actor).with_page_columns().newest()
+    # An address that is none would not lead back anywhere.
     wanted = request.GET.get("terminal", "").upper()
+    terminals = Terminal.objects.visible_to(request.actor)
+    of_terminal = wanted if wanted and terminals.filter(ref=wanted).exists() else ""
     if wanted:
         rows = rows.filter(terminal__ref=wanted)
-    context = {"form": form, "analyses": list(rows[:RECENT]), "of_terminal": wanted}
+    context = {"form": form, "analyses": list(rows[:RECENT]), "of_terminal": of_terminal}
     return render(request, "diagnostics/logs.html", context, status=status)
 
 

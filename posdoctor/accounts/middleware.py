@@ -7,6 +7,7 @@ from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import resolve_url
+from django.utils.cache import add_never_cache_headers
 from django.utils.functional import SimpleLazyObject
 
 from posdoctor.accounts.actor import NOBODY, Actor
@@ -42,7 +43,11 @@ class SignInMiddleware(LoginRequiredMiddleware):
 
 
 class ActorMiddleware:
-    """Reads the seat that the session chose, else the person's first active one."""
+    """Reads the seat that the session chose, else the person's first active one.
+
+    SECURITY: a page shows what its reader may see. Unless its view says otherwise nobody keeps
+    it: no cache on the way, and no Back button after signing out on a shared computer.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -50,7 +55,10 @@ class ActorMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request.seat = SimpleLazyObject(lambda: _seat_of(request))  # type: ignore[attr-defined]
         request.actor = SimpleLazyObject(lambda: _actor_of(request))  # type: ignore[attr-defined]
-        return self.get_response(request)
+        response = self.get_response(request)
+        if not response.has_header("Cache-Control"):
+            add_never_cache_headers(response)
+        return response
 
 
 def seats_of(user: User) -> list[Seat]:

@@ -90,8 +90,10 @@ def test_the_start_page_leads_there(terminal: Terminal, anonymous: Persona):
 
 def test_reading_a_page_writes_nothing(terminal: Terminal, anonymous: Persona):
     for address in (code_page(terminal), "/codes/"):
-        for query in ("", "?q=77", "?q=E-9X", "?q=", "?q=" + "7" * 500, "?q=%00%FF"):
+        for query in ("", "?q=77", "?q=E-9X", "?q=", "?q=" + "7" * 500, "?q=%01%FF"):
             assert anonymous.client.get(address + query).status_code == 200, address + query
+        # No page has such an address.
+        assert anonymous.client.get(f"{address}?q=%00").status_code == 404
     assert not UnknownCode.objects.exists()
     assert not DoorCount.objects.exists()
 
@@ -109,6 +111,14 @@ def test_what_must_stop_offers_the_report_and_no_check(terminal: Terminal, anony
     assert page.context["must_stop"]
     assert not page.context["check"]
     assert 'role="alert"' in page.content.decode()
+
+
+def test_own_words_hide_no_danger(terminal: Terminal, anonymous: Persona):
+    make_own_code(terminal.provider, code="", words="PED Tampered", symptom="cannot_sign_in")
+    page = ask(anonymous.client, code_page(terminal), "PED Tampered")
+    assert page.context["found"][0].entry.is_own
+    assert page.context["must_stop"]
+    assert not page.context["check"]
 
 
 def test_a_card_number_reaches_neither_the_address_nor_the_queue(
@@ -145,6 +155,11 @@ def test_the_only_provider_shows_its_own_without_a_machine(provider: Provider, a
     assert [meaning.entry.scheme for meaning in page.context["found"]] == ["own", "unionpay_pos"]
     ask(anonymous.client, "/codes/", "E-9X")
     assert UnknownCode.objects.get().provider == provider
+
+
+def test_a_question_that_is_too_long_shows_no_card_number(anonymous: Persona):
+    page = anonymous.client.get("/codes/", {"q": f"{PAN} {'x' * 200}"}).text
+    assert PAN not in page
 
 
 # --- The queue -----------------------------------------------------------------------

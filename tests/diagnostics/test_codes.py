@@ -1,5 +1,6 @@
 """The catalogue of codes: found as typed and misread, in any text, in linear time."""
 
+import dataclasses
 import time
 from typing import Any
 
@@ -317,3 +318,13 @@ def test_time_grows_with_the_length_only(piece: str):
     bundled().in_text(piece)
     # Eight times the text; a quadratic reader would take sixty-four times as long.
     assert seconds(160_000) < 24 * max(seconds(20_000), 0.001)
+
+
+def test_a_long_word_of_ones_own_does_not_slow_reading_down():
+    """Each place of a text is tried once for each length that a word has, not for each letter."""
+    long = dataclasses.replace(bundled().entries[0], words=("b" * 400,))
+    catalogue = bundled().with_own([long])
+    started = time.process_time()
+    catalogue.in_text("b" * 20_000)
+    # 0.1 s here; one try for each letter took 8 s.
+    assert time.process_time() - started < 3

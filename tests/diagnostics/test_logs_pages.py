@@ -388,6 +388,37 @@ def test_the_api_is_slowed_down_even_where_reading_fails(desk: Persona):
     assert response.headers["Retry-After"]
 
 
+def test_a_large_log_does_not_wait_for_another(desk: Persona):
+    """A wait would hold one of the few threads that serve everybody's pages."""
+    text = ("x" * 78 + "\n") * 8000
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("a.log", text)
+    for data in (text.encode(), archive.getvalue()):
+        with actions._ONE_LARGE:
+            answer = hand_in(desk.client, file=SimpleUploadedFile("a.log", data))
+        assert answer.status_code == 429
+        assert "正在读另一份大日志" in answer.text
+    assert not LogAnalysis.objects.exists()
+    assert hand_in(desk.client, file=SimpleUploadedFile("a.log", data)).status_code == 303
+    with actions._ONE_LARGE:  # small ones are read meanwhile
+        assert hand_in(desk.client, text=LOG).status_code == 303
+
+
+def test_large_logs_have_a_door_of_their_own(desk: Persona):
+    data = (("x" * 78 + "\n") * 7000).encode()
+    for _ in range(6):
+        assert hand_in(desk.client, file=SimpleUploadedFile("a.log", data)).status_code == 303
+    assert hand_in(desk.client, file=SimpleUploadedFile("a.log", data)).status_code == 429
+    assert hand_in(desk.client, text=LOG).status_code == 303
+
+
+@pytest.mark.parametrize("odd", ["%00", "A%00B", "/", "../x", "%2F"])
+def test_an_odd_address_is_no_fault_of_ours(desk: Persona, odd: str):
+    for path in ("/desk/logs/?terminal=", "/desk/codes/new?for="):
+        assert desk.client.get(f"{path}{odd}").status_code in {200, 404}
+
+
 def test_a_repeat_with_the_same_key_reads_once(desk: Persona):
     caller = by_token(issue(desk))
     first = caller.post("log-analyses/", {"text": LOG}, **{"Idempotency-Key": "k1"})

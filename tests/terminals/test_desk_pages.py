@@ -215,6 +215,21 @@ def test_a_lead_who_stopped_it_needs_another_one(
     )
 
 
+def test_a_detour_of_the_one_who_stopped_it_needs_another_one_too(
+    supervisor: Persona, administrator: Persona, terminal: Terminal
+):
+    supervisor.client.post(url(terminal, "stop"), {"reason": "电池鼓包"})
+    to_repair = {"state": "in_repair", "note": "送修"}
+    assert supervisor.client.post(url(terminal, "move"), to_repair).status_code == 302
+    back = {"state": "active", "note": "修好了"}
+    refused = supervisor.client.post(url(terminal, "move"), back)
+    assert refused.status_code == 422
+    assert "您停用了这台终端" in refused.text
+    assert administrator.client.post(url(terminal, "move"), back).status_code == 302
+    terminal.refresh_from_db()
+    assert terminal.state == TerminalState.ACTIVE
+
+
 def stop_by_walk(terminal: Terminal, symptom: str, fault: str, language: str) -> Terminal:
     """Walks the symptom's flow as a machine with this fault answers, until it is stopped."""
     known = attributes_of(terminal)
