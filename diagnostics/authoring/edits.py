@@ -320,5 +320,5 @@ def _free_id(taken: Sequence[str], stem: str) -> str:
 
 
 def is_id(name: str, longest: int) -> bool:
-    """Whether a symptom may have this id: it stands in addresses."""
+    """Whether something may have this id: it stands in addresses."""
     return len(name) <= longest and re.fullmatch(r"[a-z][a-z0-9_]*", name) is not None

@@ -5,13 +5,21 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from diagnostics.authoring.edits import MOST_ANSWERS, MOST_EXITS, MOST_FAULTS, MOST_STEPS, Document
+from diagnostics.authoring.edits import (
+    MOST_ANSWERS,
+    MOST_EXITS,
+    MOST_FAULTS,
+    MOST_STEPS,
+    Document,
+    is_id,
+)
 
 MAX_BYTES = 262_144
 MAX_DEPTH = 12
 MAX_VALUES = 20_000
 MAX_TEXT = 1_000
 MAX_NUMBER = 1_000_000
+LONGEST_ID = 60
 
 
 _MARKS = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
@@ -20,8 +28,8 @@ _MARKS = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
 class BadFileError(ValueError):
     """The file is no flow. `code` is stable; `where` is the path, or line and column.
 
-    Codes: size, json, duplicate, depth, values, characters, text, number, steps, faults, answers,
-    exits.
+    Codes: size, json, duplicate, depth, values, characters, text, number, steps, faults, exits,
+    answers, id.
     """
 
     def __init__(self, code: str, where: str = "") -> None:
@@ -50,6 +58,7 @@ def read(text: str) -> Document:
             raise BadFileError("values")
         _check(path, inner)
     _refuse_crowds(value)
+    _refuse_ids(value)
     return value
 
 
@@ -117,6 +126,28 @@ def _refuse_crowds(document: Document) -> None:
     for index, step in enumerate(steps):
         if isinstance(step, dict) and len(_list(step, "answers")) > MOST_ANSWERS:
             raise BadFileError("answers", f"flow.steps[{index}].answers")
+
+
+def _refuse_ids(document: Document) -> None:
+    """Short names stand in addresses and in names of fields: without a page for a part, what is
+    wrong with it could not be put right.
+    """
+    for kind in ("steps", "faults", "exits"):
+        for index, part in enumerate(_list(document, kind)):
+            path = f"flow.{kind}[{index}]"
+            _refuse_id(part, path)
+            for number, answer in enumerate(_list(part, "answers") if _is_object(part) else ()):
+                _refuse_id(answer, f"{path}.answers[{number}]")
+
+
+def _refuse_id(part: Any, path: str) -> None:
+    name = part.get("id") if _is_object(part) else None
+    if isinstance(name, str) and not is_id(name, LONGEST_ID):
+        raise BadFileError("id", f"{path}.id")
+
+
+def _is_object(part: Any) -> bool:
+    return isinstance(part, dict)
 
 
 def _list(holder: Document, key: str) -> Sequence[Any]:

@@ -20,6 +20,9 @@ from diagnostics.forms.flow_words import (
 )
 from diagnostics.models import reader_language
 
+# Merchants read the title of a flow, the desk that of a way to hand over.
+_EXIT_TITLE = ("exits", "title")
+
 
 @dataclass(frozen=True)
 class ChangeLine:
@@ -92,7 +95,8 @@ class _Words:
         return ChangeGroup(title, how, icon, lines)
 
     def line(self, change: Change) -> ChangeLine:
-        label = str(FIELDS.get(change.field, change.field))
+        field = "exit_title" if (change.where, change.field) == _EXIT_TITLE else change.field
+        label = str(FIELDS.get(field, field))
         if change.field == "likelihood":
             label = self._likelihood(change)
         elif change.answer and change.field != "answer":

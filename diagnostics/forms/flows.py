@@ -649,7 +649,7 @@ class ExitForm(PartForm):
     def build(self) -> None:
         """Fields of this way."""
         way = self.old
-        self.add_pair("title", FIELDS["title"], way["title"])
+        self.add_pair("title", FIELDS["exit_title"], way["title"])
         self.add_pair("advice", FIELDS["advice"], way["advice"], length=LONG, lines=3)
         self.fields["minutes"] = _minutes(
             gettext_lazy("Minutes where it is right"), gettext_lazy("Enter the minutes")

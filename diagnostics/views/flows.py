@@ -144,8 +144,10 @@ def overview(
         "exits": len(document.exits),
         "problems": problems,
         "safety": safety,
-        "is_own_change": bool(draft and request.actor.user_id in draft.safety_editor_ids),
-        "is_approved": bool(draft and publishing.may_publish_safety(draft)),
+        "is_own_change": bool(
+            draft and request.actor.user_id in publishing.authors_of(draft, version)
+        ),
+        "is_approved": bool(draft and publishing.may_publish_safety(draft, version)),
         "is_changed": bool(draft and (version is None or draft.digest != version.digest)),
         "revisions": revisions_of(draft),
         "form": form or PublishForm(),
@@ -531,7 +533,9 @@ def revisions_of(draft: FlowDraft | None) -> list[dict[str, Any]]:
     """The latest saves, newest first, in words."""
     if draft is None:
         return []
-    parts = [part for kind in KINDS for part in draft.document.get(kind, [])]
+    # What was taken out stands in the version that the draft began with.
+    documents = [*([draft.based_on.document] if draft.based_on else []), draft.document]
+    parts = [part for held in documents for kind in KINDS for part in held.get(kind, [])]
     names = {part["id"]: part for part in parts}
     return [
         {"row": row, "words": _change_words(row.change, names)}

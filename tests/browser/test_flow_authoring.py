@@ -135,3 +135,40 @@ def test_an_author_changes_checks_compares_and_publishes(
     expect(before.locator("h1")).to_have_text(OLD)
     under_way.refresh_from_db()
     assert under_way.flow_version != version
+
+
+def test_an_author_chooses_an_icon_by_its_name_and_says_who_takes_over(
+    open_browser: Callable[..., Page], shop: Terminal, sign_in: Callable[..., None]
+) -> None:
+    page = open_browser(DESK, "en-US")
+    sign_in(page, Role.SUPERVISOR, language="en")
+    page.goto(FLOW)
+    page.get_by_role("button", name="Begin a draft").click()
+    page.goto(f"{FLOW}step/{STEP}/")
+    picker = page.locator("#id_icon")
+    picker.locator("summary").press("Enter")
+    chosen = picker.get_by_role("radio", checked=True)
+    chosen.focus()
+    chosen.press("ArrowRight")
+    name = picker.locator("label", has=page.locator(":checked")).inner_text()
+    picker.get_by_role("radio", name="Battery low", exact=True).check()
+    assert name not in {"", "Battery low"}
+    page.locator("main .form-actions button.pri").click()
+    expect(page.locator("#saves")).to_contain_text("2")
+    page.goto(f"{FLOW}step/{STEP}/")
+    expect(page.locator("#id_icon summary")).to_contain_text("Battery low")
+
+    page.goto(FLOW)
+    page.get_by_role("link", name="Ways to hand over").click()
+    page.get_by_role("link", name="Replace the terminal").click()
+    page.locator("#id_minutes").fill("80")
+    page.locator("main .form-actions button.pri").click()
+    page.locator(".errsum a").click()
+    expect(page.locator("#id_otherwise")).to_be_focused()
+    page.locator("#id_otherwise").fill("95")
+    page.locator("main .form-actions button.pri").click()
+    expect(page.locator("#exit-replacement")).to_contain_text("80 min")
+    page.get_by_role("button", name="Take out: Replace the terminal").click()
+    expect(page.locator("#exit-replacement")).to_have_count(0)
+    page.get_by_role("button", name="Undo the last save").click()
+    expect(page.locator("#exit-replacement")).to_contain_text("80 min")

@@ -264,6 +264,20 @@ def test_a_file_with_too_many_ways_is_refused(lead: Actor) -> None:
     assert (error.value.code, error.value.where) == ("exits", "flow.exits")
 
 
+@pytest.mark.parametrize("kind", ["steps", "faults", "exits", "answers"])
+@pytest.mark.parametrize("name", ["a b", "../x", "Ü", "", "a" * 61, "x:y"])
+def test_a_short_name_that_cannot_stand_in_an_address_is_told(
+    supervisor: Persona, kind: str, name: str
+) -> None:
+    shipped = json.loads(json.dumps(FlowVersion.objects.published().get(symptom=SYMPTOM).document))
+    parts = shipped["steps"][1]["answers"] if kind == "answers" else shipped[kind]
+    parts[-1]["id"] = name
+    page = supervisor.client.post(reverse("diagnostics:flow_import"), {"text": json.dumps(shipped)})
+    assert page.status_code == 422
+    assert f"{kind}[{len(parts) - 1}].id" in page.content.decode()
+    assert not FlowDraft.objects.exists()
+
+
 def test_the_second_author_keeps_their_words_about_a_way(
     draft: FlowDraft, supervisor: Persona, administrator: Persona
 ) -> None:
