@@ -161,6 +161,8 @@ class CompiledTree(models.Model):
     wanted_at = models.DateTimeField()
     # A worker that died leaves its lease behind; another takes over when it is out.
     leased_until = models.DateTimeField(null=True)
+    # A flow that cannot be compiled in a worker's time must not keep the workers busy for ever.
+    tries = models.PositiveSmallIntegerField(default=0)
     made_at = models.DateTimeField(null=True)
 
     objects = CompiledTreeQuerySet.as_manager()
@@ -331,7 +333,7 @@ class FlowDraft(models.Model):
     edited_at = models.DateTimeField()
     edited_by_id = models.BigIntegerField(null=True)
     edited_by_name = FreeCharField(max_length=80, blank=True)
-    # Who changed safety steps here: none of them may approve.
+    # Who saved revisions that are no longer kept: like the authors of kept ones none may approve.
     safety_editor_ids = ArrayField(models.BigIntegerField(), default=list)
     review_asked_at = models.DateTimeField(null=True)
     review_asked_by_name = FreeCharField(max_length=80, blank=True)

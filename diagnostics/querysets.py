@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 # What comes back within this time was not solved; what rests for so long was given up.
 COMES_BACK_WITHIN = timedelta(hours=72)
 GIVEN_UP_AFTER = timedelta(hours=24)
+# A tree that a worker could not finish so often is left to live steps.
+MOST_TRIES = 3
 # So many of the last runs tell which kind of terminal is the commonest.
 _KIND_SAMPLE = 500
 
@@ -110,9 +112,10 @@ class CompiledTreeQuerySet(models.QuerySet["CompiledTree"]):
     """Trees that are made or wanted."""
 
     def claimable(self, now: datetime) -> Self:
-        """Wanted and in nobody's hands; the longest wanted first."""
+        """Wanted, in nobody's hands, and not given up; the longest wanted first."""
         free = Q(leased_until=None) | Q(leased_until__lt=now)
-        return self.filter(free, made_at=None).order_by("wanted_at", "pk")
+        rows = self.filter(free, made_at=None, tries__lt=MOST_TRIES)
+        return rows.order_by("wanted_at", "pk")
 
 
 class DiagnosisRunQuerySet(MerchantRows["DiagnosisRun"]):

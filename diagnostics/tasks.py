@@ -18,7 +18,9 @@ def compare_drafts() -> None:
     comparing.compare_wanted(clock.now())
 
 
-@shared_task(name="diagnostics.purge_logs")
-def purge_logs() -> None:
-    """Drops what logs said half a year ago."""
-    logs.purge_logs(now=clock.now())
+@shared_task(name="diagnostics.purge")
+def purge() -> None:
+    """Drops what logs said half a year ago, and trees of kinds of terminals of last quarter."""
+    now = clock.now()
+    logs.purge_logs(now=now)
+    trees.purge_trees(now=now)

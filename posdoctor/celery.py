@@ -101,9 +101,9 @@ app.conf.beat_schedule = {
         "schedule": crontab(hour="19", minute="45"),  # UTC
         "options": {"expires": 3600},
     },
-    # Drops what logs said half a year ago. Without it addresses of networks pile up.
-    "diagnostics.purge_logs": {
-        "task": "diagnostics.purge_logs",
+    # Drops what logs said half a year ago, and old trees. Without it tables grow.
+    "diagnostics.purge": {
+        "task": "diagnostics.purge",
         "schedule": crontab(hour="19", minute="55"),  # UTC
         "options": {"expires": 3600},
     },

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 
 from diagnostics import engine, learning
 from diagnostics.engine import Answer, Attributes, Table
@@ -26,6 +26,7 @@ ROUND_SECONDS = 20.0
 MOST_TABLES = 200
 # Classes of terminals that a new version is compiled for at once, the newest wanted first.
 MOST_AHEAD = 60
+KEPT = timedelta(days=90)
 
 _TABLES: dict[str, Table] = {}
 
@@ -110,6 +111,14 @@ def want_again(version: FlowVersion, snapshot: ParamSnapshot | None, *, now: dat
     return len(keys)
 
 
+def purge_trees(*, now: datetime) -> int:
+    """Drops trees that were first wanted longer than KEPT ago; returns how many. A class that is
+    still met wants its tree again.
+    """
+    deleted, _ = CompiledTree.objects.filter(wanted_at__lt=now - KEPT).delete()
+    return deleted
+
+
 def numbers_of(
     version: FlowVersion, snapshot: ParamSnapshot | None, attributes: dict[str, Any]
 ) -> Flow:
@@ -125,7 +134,9 @@ def _claim(now: datetime) -> CompiledTree | None:
     waiting = CompiledTree.objects.claimable(now).select_for_update(skip_locked=True, of=("self",))
     tree = waiting.select_related("flow_version", "snapshot").first()
     if tree is not None:
-        CompiledTree.objects.filter(pk=tree.pk).update(leased_until=now + LEASE)
+        CompiledTree.objects.filter(pk=tree.pk).update(
+            leased_until=now + LEASE, tries=F("tries") + 1
+        )
     return tree
 
 

@@ -218,6 +218,30 @@ def test_a_worker_that_died_leaves_its_tree_to_another(terminal: Terminal) -> No
     assert trees.compile_wanted(T0 + timedelta(minutes=11)) == 0
 
 
+def test_a_tree_that_no_worker_finishes_is_given_up(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_args: object, **_more: object) -> None:
+        raise MemoryError
+
+    begun(terminal)
+    monkeypatch.setattr("diagnostics.engine.compile_flow", killed)
+    for hours in range(3):
+        with pytest.raises(MemoryError):
+            trees.compile_wanted(T0 + timedelta(hours=hours))
+    assert trees.compile_wanted(T0 + timedelta(hours=4)) == 0
+    run = begun(terminal, browser="c" * 64)
+    assert isinstance(step_after(run, run.answers()), Ask)  # worked out live
+
+
+def test_trees_of_last_quarter_go_and_come_back_when_wanted(terminal: Terminal) -> None:
+    begun(terminal)
+    assert trees.purge_trees(now=T0 + timedelta(days=90)) == 0
+    assert trees.purge_trees(now=T0 + timedelta(days=90, seconds=1)) == 1
+    begun(terminal, browser="c" * 64)
+    assert trees.compile_wanted(T0) == 1
+
+
 def test_what_the_screen_says_is_not_asked(terminal: Terminal) -> None:
     run = begun(terminal, screen_text="77 请重新签到")
     assert ["screen_message", "screen"] in [[step, whence] for step, _a, whence in run.given]
