@@ -34,7 +34,7 @@ _PERSONAL: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?<![\w.+-])[\w.+-]+(?:[@＠]|%40)[\w-]+(?:\.[\w-]+)+"), "[email]"),
     # Path parts that are secrets or references: status links, stickers, tickets, resets.
     (re.compile(r"(/[rtT]/|/account/reset/)[^/\s\"'?#<]+"), rf"\1{_REMOVED}"),
-    (re.compile(r"(?<=[\w/])\?[^\s\"'=]*=[^\s\"']*"), f"?{_REMOVED}"),
+    (re.compile(r"(?<=[\w/])\?[^\s\"'=?]*=[^\s\"']*"), f"?{_REMOVED}"),
     (re.compile(r"\b(Bearer|Token)([ =:]+)[\w.~+/=-]{16,}"), rf"\1\2{_REMOVED}"),
     (re.compile(r"\b(sessionid|csrftoken|pd_\w+)=[^\s;,'\"]+"), rf"\1={_REMOVED}"),
     (re.compile(r"\bip=[\da-fA-F.:]+"), f"ip={_REMOVED}"),
