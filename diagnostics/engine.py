@@ -324,17 +324,23 @@ def _move(flow: Flow, step: Step) -> Move:
     if isinstance(step, Fix):
         cures = tuple(step.cures.get(fault.id, 0.0) for fault in flow.faults)
         return Move(step.id, step.minutes + step.risk_minutes, cures=cures, unless=unless)
-    heard = 1 - step.skip
+    usual = _heard(step, step.default)
+    rows = [
+        _heard(step, step.given[fault.id]) if fault.id in step.given else usual
+        for fault in flow.faults
+    ]
     branches = [
-        Branch(
-            option.id,
-            tuple(heard * _likelihood(step, option.id, fault.id) for fault in flow.faults),
-            ends=option.stop or option.call,
-        )
-        for option in step.telling
+        Branch(option.id, tuple(row[number] for row in rows), ends=option.stop or option.call)
+        for number, option in enumerate(step.telling)
     ]
     branches.append(Branch(UNSURE, (step.skip,) * len(flow.faults)))
     return Move(step.id, step.minutes, tuple(branches), unless=unless)
+
+
+def _heard(step: Check, row: Sequence[float]) -> list[float]:
+    """P(answer | fault) of the telling answers, tempered, less the share of "not sure"."""
+    heard = 1 - step.skip
+    return [heard * _tempered(plain, len(row)) for plain in row]
 
 
 def _exits(flow: Flow, attributes: Attributes) -> Iterable[Exit]:
@@ -504,7 +510,12 @@ def _likelihood(step: Step, answer_id: str, fault: str) -> float:
         return 1.0
     names = [option.id for option in step.telling]
     plain = step.row(fault)[names.index(answer_id)]
-    return (1 - TEMPER) * plain + TEMPER / len(names)
+    return _tempered(plain, len(names))
+
+
+def _tempered(chance: float, answers: int) -> float:
+    """As it is believed, of so many answers."""
+    return (1 - TEMPER) * chance + TEMPER / answers
 
 
 def _weighed(weights: Belief, step: Step, answer_id: str) -> dict[str, float]:

@@ -8,8 +8,9 @@ not information gain, and what each depth costs, stands in docs/diagnosis.md.
 """
 
 import dataclasses
-import heapq
 import math
+from bisect import insort
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import mul
@@ -35,6 +36,9 @@ MOST_STATES = 2_000
 # live step.
 TREE_BUDGET = 150_000
 EPS = 1e-12
+# An outcome that leaves less than this of every weight is not taken for one that says nothing:
+# what is kept is divided by it.
+LEAST_SHRINK = 1e-3
 # Of what is told: the same on every way to a state.
 PLACES = 6
 
@@ -143,27 +147,68 @@ class OutcomeError(KeyError):
     """The problem has no such step, or the step no such outcome."""
 
 
+# Of one outcome of a step: its bit, its factors, whether it ends the walk, and what it shrinks
+# every weight by where it says nothing, else 1.
+_NumberedBranch: TypeAlias = tuple[Key, tuple[float, ...], bool, float]
+# Of one fault that a fix cures: the fault, the chance, and the minutes of each varied exit.
+_Cure: TypeAlias = tuple[int, float, tuple[float, ...]]
+# A fix that waits for its turn: minus its chance per minute, its number, its chance, and whether
+# doing another one changes that.
+_Waiting: TypeAlias = tuple[float, int, float, bool]
+# Fixes only from a state: cost, the first fix or -1, and the least that any fixes could cost.
+_Plan: TypeAlias = tuple[float, int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _NumberedMove:
+    """A move as numbers. `blocked`: the bits that use it up or make it pointless.
+
+    A fix has one branch, its failure. `likely_first`: the branches, those that need no work before
+    the likelier ones. `counted`: the bits of those that go on.
+    """
+
+    index: int
+    minutes: float
+    blocked: Key
+    branches: tuple[_NumberedBranch, ...]
+    likely_first: tuple[_NumberedBranch, ...]
+    counted: tuple[Key, ...]
+    cures: tuple[_Cure, ...]
+    is_fix: bool
+
+
 class Planner:
     """Chooses steps for one problem. Keeps what it worked out; `forget` drops it."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self._bits: dict[tuple[str, str], int] = {}
-        # Per move: the bits of all its outcomes, and those of others that make it pointless.
-        self._done: list[Key] = []
-        self._pointless: list[Key] = []
-        # Per move: (bit, factors, ends) of each branch; a fix has one, its failure.
-        self._branches: list[list[tuple[Key, tuple[float, ...], bool]]] = []
-        self._cures: list[tuple[tuple[int, float], ...]] = []
-        self._fixes: list[int] = []
-        self._number()
         self._index = {move.id: i for i, move in enumerate(problem.moves)}
         self._open_exits = _worth_having(problem.exits)
         self._exits = [exit_.minutes for exit_ in self._open_exits]
+        # Of an exit that costs the same for every fault the sum of the weights is enough. Without
+        # one: more than any exit costs.
+        self._varied = [minutes for minutes in self._exits if not _is_even(minutes)]
+        even = [minutes[0] for minutes in self._exits if _is_even(minutes)]
+        self._flat = min(even) if even else max(max(minutes) for minutes in self._exits)
+        # Bits of what says nothing and changes no fix, and what each shrinks the weights by.
+        self._shrinking: dict[Key, float] = {}
+        self._moves = self._numbered()
+        self._telling = ~sum(self._shrinking)
+        self._fixes = [move for move in self._moves if move.is_fix]
+        self._blocking = 0
+        for fix in self._fixes:
+            self._blocking |= fix.blocked
+        curable = {f for fix in self._fixes for f, _cure, _row in fix.cures}
+        # The dearest way out for a fault that a fix can cure.
+        self._dearest = max([1.0, *(minutes[f] for minutes in self._exits for f in curable)])
         self._known = self._cost_when_known()
-        self._plans: dict[Key, tuple[float, int]] = {}
+        self._plans: dict[Key, _Plan] = {}
         self._searched: dict[tuple[Key, int], float] = {}
-        self._left = 0
+        self._open_fixes: dict[Key, tuple[tuple[_NumberedMove, bool], ...]] = {}
+        # Positions so far, and how many there may be before this decision's budget is used up.
+        self._seen: set[Key] = set()
+        self._most_seen = 0
         self._beam = LIVE_BEAM
 
     # --- States ----------------------------------------------------------------------
@@ -183,7 +228,7 @@ class Planner:
                 key |= self._bits[step_id, ""]
                 continue
             key |= bit
-            for known, factors, _ends in self._branches[index]:
+            for known, factors, _ends, _shrinks in self._moves[index].branches:
                 if known == bit:
                     weights = [w * f for w, f in zip(weights, factors, strict=True)]
         return key, weights
@@ -208,6 +253,8 @@ class Planner:
         """Drops what was worked out, as a new process would start."""
         self._plans.clear()
         self._searched.clear()
+        self._seen.clear()
+        self._open_fixes.clear()
 
     # --- Choice ----------------------------------------------------------------------
 
@@ -230,7 +277,7 @@ class Planner:
         out = self._exit_of(weights)
         if total <= 0:
             return Decision(None, out.id, max(out.minutes), max(out.minutes))
-        self._left, self._beam = budget, beam
+        self._most_seen, self._beam = len(self._seen) + budget, beam
         plan, first = self._plan(weights, key)
         looked = self._look(weights, key, math.inf)
         deep = self._deepen(weights, key, looked, depth, total)
@@ -278,11 +325,9 @@ class Planner:
         """Expected cost of the most promising steps by the deepest look that is paid for."""
         found: dict[int, float] = {}
         for level in range(2, depth + 1):
-            ranked = sorted((found.get(i, q), i) for q, i in looked)[: self._beam]
-            deeper = {
-                i: self._through(weights, key, i, level - 1, total, math.inf) for _q, i in ranked
-            }
-            if self._left < 0:
+            ranked = self._promising([(found.get(i, q), i) for q, i in looked], total)
+            deeper = {i: self._through(weights, key, i, level - 1, total, math.inf) for i in ranked}
+            if self._is_used_up():
                 break  # half looked at is no basis: the level above decides
             found |= deeper
         return found
@@ -303,17 +348,22 @@ class Planner:
         if known is not None:
             return known
         best, _first = self._plan(weights, key)
-        if depth and self._left >= 0:
-            looked = sorted(self._look(weights, key, best))
-            if looked:
-                best = min(best, looked[0][0])
-            if depth > 1:
-                total = sum(weights)
-                for _q, i in looked[: self._beam]:
-                    best = min(best, self._through(weights, key, i, depth - 1, total, best))
-        if self._left >= 0:
+        if depth > 1 and not self._is_used_up():
+            looked = self._look(weights, key, best)
+            best = min([best, *(q for q, _i in looked)])
+            total = sum(weights)
+            for i in self._promising(looked, total):
+                best = min(best, self._through(weights, key, i, depth - 1, total, best))
+        elif depth and not self._is_used_up():
+            best = self._glance(weights, key, best)
+        if not self._is_used_up():
             self._searched[key, depth] = best
         return best
+
+    def _promising(self, looked: Sequence[tuple[float, int]], total: float) -> list[int]:
+        """The moves to be looked into deeper. Equal to rounding is equal: ties go to the author."""
+        ranked = sorted((round(q / total, PLACES), i) for q, i in looked)
+        return [i for _minutes, i in ranked[: self._beam]]
 
     def _look(self, weights: Weights, key: Key, most: float) -> list[tuple[float, int]]:
         """(Expected cost, move) of one step followed by fixes only, for all that may be worth it.
@@ -324,137 +374,268 @@ class Planner:
         least = sum(map(mul, weights, self._known))
         if least >= most:
             return []
+        scale = self._scale(key)
         found = []
-        for i, move in enumerate(self.problem.moves):
-            if key & self._done[i] or key & self._pointless[i]:
-                continue
+        for move in self._worth_a_look(key, total, least, most):
             cost = move.minutes * total
-            if cost + least >= most and move.cures is None:
-                continue
-            for bit, child, ends in self._children(weights, i):
-                cost += self.cost_out(child) if ends else self._plan(child, key | bit)[0]
-            found.append((cost, i))
+            for branch in move.branches:
+                cost += self._after(weights, key, branch, scale)[0]
+            found.append((cost, move.index))
         return found
 
+    def _glance(self, weights: Weights, key: Key, best: float) -> float:
+        """The least cost that `_look` would find, if it is less than `best`; else `best`.
+
+        A step is given up as soon as it could not be the one even if the fault were known after
+        the outcomes that were not worked out yet.
+        """
+        total = sum(weights)
+        least = sum(map(mul, weights, self._known))
+        if least >= best:
+            return best
+        scale = self._scale(key)
+        for move in self._worth_a_look(key, total, least, best):
+            cost, rest = move.minutes * total, least
+            for f, cure, _row in move.cures:
+                rest -= weights[f] * cure * self._known[f]
+            for branch in move.likely_first:
+                if cost + rest >= best:
+                    break
+                value, low = self._after(weights, key, branch, scale)
+                cost += value
+                rest -= low
+            else:
+                best = min(best, cost)
+        return best
+
+    def _worth_a_look(
+        self, key: Key, total: float, least: float, most: float
+    ) -> list[_NumberedMove]:
+        """The open moves, of the checks those that could cost less than `most`.
+
+        Counts the positions that they lead to, whether or not these need to be worked out.
+        """
+        found = [
+            move
+            for move in self._moves
+            if not key & move.blocked and (move.is_fix or move.minutes * total + least < most)
+        ]
+        self._seen.update([key | bit for move in found for bit in move.counted])
+        return found
+
+    def _after(
+        self, weights: Weights, key: Key, branch: _NumberedBranch, scale: float
+    ) -> tuple[float, float]:
+        """Cost of fixes only after an outcome, and the least that any fixes could cost.
+
+        `weights`, `key` and its `scale` are those of the state before it.
+        """
+        bit, factors, ends, shrinks = branch
+        scale *= shrinks
+        plan = self._plans.get((key | bit) & self._telling)
+        if plan is not None:
+            return plan[0] * scale, plan[2] * scale
+        child = list(map(mul, weights, factors))
+        if ends:
+            plan = self.cost_out(child), -1, sum(map(mul, child, self._known))
+        else:
+            plan = self._sequence(child, key | bit)
+        self._keep(key | bit, plan, scale)
+        return plan[0], plan[2]
+
+    def _is_used_up(self) -> bool:
+        return len(self._seen) > self._most_seen
+
     def _children(self, weights: Weights, index: int) -> Iterable[tuple[Key, list[float], bool]]:
-        for bit, factors, ends in self._branches[index]:
+        for bit, factors, ends, _shrinks in self._moves[index].branches:
             yield bit, list(map(mul, weights, factors)), ends
 
     # --- Fixes and exits -------------------------------------------------------------
 
-    def _plan(self, weights: Weights, key: Key) -> tuple[float, int]:
-        """ECR: cost of the greedy fix sequence cut at its best point; and its first fix, or -1.
+    # Costs are proportional to the weights. So "not sure", which shrinks them all alike, needs no
+    # work of its own: plans are kept under the key of what tells something, for weights that
+    # nothing else has shrunk.
 
-        All cuts are tried: the cost of cutting is not monotone. A chance only falls, so a fix
-        whose chance is old news is weighed again when it comes up.
+    def _scale(self, key: Key) -> float:
+        """What the outcomes of a state that say nothing have shrunk its weights by."""
+        scale = 1.0
+        if key & ~self._telling:
+            for bit, shrinks in self._shrinking.items():
+                if key & bit:
+                    scale *= shrinks
+        return scale
+
+    def _keep(self, key: Key, plan: _Plan, scale: float) -> None:
+        if scale == 1:
+            self._plans[key & self._telling] = plan
+        elif scale > 0:
+            cost, first, low = plan
+            self._plans[key & self._telling] = cost / scale, first, low / scale
+
+    def _plan(self, weights: Weights, key: Key) -> tuple[float, int]:
+        """Cost of fixes only from a state, and the first of them, or -1."""
+        self._seen.add(key)
+        scale = self._scale(key)
+        plan = self._plans.get(key & self._telling)
+        if plan is not None:
+            return plan[0] * scale, plan[1]
+        plan = self._sequence(weights, key)
+        self._keep(key, plan, scale)
+        return plan[0], plan[1]
+
+    def _sequence(self, weights: Weights, key: Key) -> _Plan:
+        """ECR: the greedy fix sequence cut at its best point."""
+        total = sum(weights)
+        outs = [sum(map(mul, weights, minutes)) for minutes in self._varied]
+        best, first = min([self._flat * total, *outs]), -1
+        queue = self._queue(weights, key)
+        if queue:
+            best, first = self._best_cut(queue, list(weights), total, outs, best)
+        return best, first, sum(map(mul, weights, self._known))
+
+    def _queue(self, weights: Weights, key: Key) -> list[_Waiting]:
+        """The open fixes that may help, the greatest chance per minute first."""
+        queue = []
+        for fix, is_shared in self._fixes_open(key & self._blocking):
+            chance = 0.0
+            for f, cure, _row in fix.cures:
+                chance += weights[f] * cure
+            if chance > 0:
+                queue.append((-chance / fix.minutes, fix.index, chance, is_shared))
+        queue.sort()
+        return queue
+
+    def _fixes_open(self, blocked: Key) -> tuple[tuple[_NumberedMove, bool], ...]:
+        """The fixes that these bits leave open, each with whether it shares a fault with another
+        of them, so that doing that one lowers its chance."""
+        known = self._open_fixes.get(blocked)
+        if known is None:
+            fixes = [fix for fix in self._fixes if not blocked & fix.blocked]
+            times = Counter(f for fix in fixes for f, _cure, _row in fix.cures)
+            known = self._open_fixes[blocked] = tuple(
+                (fix, any(times[f] > 1 for f, _cure, _row in fix.cures)) for fix in fixes
+            )
+        return known
+
+    def _best_cut(
+        self,
+        queue: list[_Waiting],
+        left: list[float],
+        total: float,
+        outs: list[float],
+        best: float,
+    ) -> tuple[float, int]:
+        """Cost of the sequence cut at its best point, at most `best`; and its first fix, or -1.
+
+        All cuts are tried: the cost of cutting is not monotone. Uses its arguments up: `left`, the
+        weights; `total`, their sum; `outs`, the cost of each varied exit.
         """
-        known = self._plans.get(key)
-        if known is not None:
-            return known
-        self._left -= 1
-        left = list(weights)
-        total = sum(left)
-        outs = self._costs_out(left)
-        best, first, opening, cost = min(outs), -1, -1, 0.0
-        heap = self._rates(left, key)
-        while heap:
-            rate, i = heapq.heappop(heap)
-            minutes = self.problem.moves[i].minutes
-            chance = self._chance(i, left)
-            now = -chance / minutes
-            if heap and now > rate and (now, i) > heap[0]:
-                heapq.heappush(heap, (now, i))
-                continue
-            opening = i if opening < 0 else opening
-            cost += minutes * total
+        # A fix that solves less per minute than this cannot pay, nor can any after it: everybody
+        # whom no fix helps spends its minutes, and nobody saves more than the dearest way out.
+        floor = (sum(chance for _rate, _i, chance, _shared in queue) - total) / self._dearest
+        first, cost, position = -1, 0.0, 0
+        while position < len(queue):
+            rate, i, chance, is_shared = queue[position]
+            if rate >= floor:
+                break
+            position += 1
+            move = self._moves[i]
+            if is_shared:
+                # A chance only falls, so it is weighed again when it comes up.
+                chance = sum(left[f] * cure for f, cure, _row in move.cures)
+                again = (-chance / move.minutes, i, chance, True)
+                if position < len(queue) and again > queue[position]:
+                    insort(queue, again, position)
+                    continue
+            cost += move.minutes * total
             if cost >= best:
                 break
-            self._solve(i, left, outs)
+            self._solve(move, left, outs)
             total -= chance
-            cut = cost + min(outs)
+            cut = cost + min([self._flat * total, *outs])
             if cut < best:
-                best, first = cut, opening
-        self._plans[key] = best, first
+                best, first = cut, queue[0][1]
         return best, first
 
-    def _rates(self, weights: Weights, key: Key) -> list[tuple[float, int]]:
-        """A heap of (minus the chance per minute, fix) of the fixes that may help."""
-        heap = []
-        for i in self._fixes:
-            if not (key & self._done[i] or key & self._pointless[i]):
-                chance = self._chance(i, weights)
-                if chance > 0:
-                    heap.append((-chance / self.problem.moves[i].minutes, i))
-        heapq.heapify(heap)
-        return heap
-
-    def _chance(self, index: int, weights: Weights) -> float:
-        chance = 0.0
-        for f, cure in self._cures[index]:
-            chance += weights[f] * cure
-        return chance
-
-    def _solve(self, index: int, left: list[float], outs: list[float]) -> None:
+    def _solve(self, fix: _NumberedMove, left: list[float], outs: list[float]) -> None:
         """Takes what the fix solves out of the weights and out of the costs of the exits."""
-        for f, cure in self._cures[index]:
+        for f, cure, row in fix.cures:
             solved = left[f] * cure
             left[f] -= solved
-            for e, minutes in enumerate(self._exits):
-                outs[e] -= solved * minutes[f]
-
-    def _costs_out(self, weights: Weights) -> list[float]:
-        """Cost of each exit that can be the cheapest."""
-        return [sum(map(mul, weights, minutes)) for minutes in self._exits]
+            for e, minutes in enumerate(row):
+                outs[e] -= solved * minutes
 
     def cost_out(self, weights: Weights) -> float:
         """Cost of the cheapest exit."""
-        return min(self._costs_out(weights))
+        outs: list[float] = [sum(map(mul, weights, minutes)) for minutes in self._varied]
+        return min([self._flat * sum(weights), *outs])
 
     def _exit_of(self, weights: Weights) -> Exit:
         """The cheapest exit; of equals the one that is named first."""
-        costs = self._costs_out(weights)
+        costs = [sum(map(mul, weights, minutes)) for minutes in self._exits]
         return self._open_exits[costs.index(min(costs))]
 
     # --- The problem, once -----------------------------------------------------------
 
-    def _number(self) -> None:
-        position = 0
-        for i, move in enumerate(self.problem.moves):
-            branches = list(move.branches)
-            if move.cures is not None:
-                self._fixes.append(i)
-                branches = [Branch(UNSOLVED, tuple(1 - cure for cure in move.cures))]
-            mask, numbered = 0, []
-            for branch in branches:
-                bit = 1 << position
-                position += 1
-                mask |= bit
-                self._bits[move.id, branch.label] = bit
-                numbered.append((bit, branch.factors, branch.ends))
-            # Done without an outcome that says anything.
-            self._bits[move.id, ""] = 1 << position
-            mask |= 1 << position
-            position += 1
-            self._done.append(mask)
-            self._branches.append(numbered)
-            self._cures.append(
-                tuple((f, cure) for f, cure in enumerate(move.cures or ()) if cure > 0)
-            )
+    def _numbered(self) -> list[_NumberedMove]:
+        position, masks = 0, []
         for move in self.problem.moves:
-            pointless = 0
+            mask = 0
+            # "": done without an outcome that says anything.
+            for label in (*(branch.label for branch in _branches_of(move)), ""):
+                self._bits[move.id, label] = 1 << position
+                mask |= 1 << position
+                position += 1
+            masks.append(mask)
+        blocking = 0
+        for i, move in enumerate(self.problem.moves):
             for pair in move.unless:
-                pointless |= self._bits.get(pair, 0)
-            self._pointless.append(pointless)
+                masks[i] |= self._bits.get(pair, 0)
+            if move.cures is not None:
+                blocking |= masks[i]
+        return [self._numbered_move(i, masks[i], blocking) for i in range(len(masks))]
+
+    def _numbered_move(self, index: int, blocked: Key, blocking: Key) -> _NumberedMove:
+        """`blocking`: the bits that block any fix."""
+        move = self.problem.moves[index]
+        branches: list[_NumberedBranch] = []
+        order: list[tuple[bool, float, int]] = []
+        for branch in _branches_of(move):
+            bit, shrinks = self._bits[move.id, branch.label], 1.0
+            is_harmless = move.cures is None and not branch.ends and not bit & blocking
+            if is_harmless and branch.factors[0] >= LEAST_SHRINK and _is_even(branch.factors):
+                self._shrinking[bit] = shrinks = branch.factors[0]
+            branches.append((bit, branch.factors, branch.ends, shrinks))
+            needs_work = bit not in self._shrinking
+            order.append((needs_work, -sum(branch.factors), len(order)))
+        nothing = self._bits[move.id, ""]
+        if move.cures is None and not nothing & blocking:
+            self._shrinking[nothing] = 1.0
+        return _NumberedMove(
+            index=index,
+            minutes=move.minutes,
+            blocked=blocked,
+            branches=tuple(branches),
+            likely_first=tuple(branches[n] for *_, n in sorted(order)),
+            counted=tuple(bit for bit, _factors, ends, _shrinks in branches if not ends),
+            cures=tuple(
+                (f, cure, tuple(minutes[f] for minutes in self._varied))
+                for f, cure in enumerate(move.cures or ())
+                if cure > 0
+            ),
+            is_fix=move.cures is not None,
+        )
 
     def _cost_when_known(self) -> tuple[float, ...]:
         """Per fault the least cost if it were known: its own fixes, handed over at the best cut."""
+        fixes = [(move, move.cures) for move in self.problem.moves if move.cures is not None]
         found = []
         for f in range(len(self.problem.prior)):
             out = min(minutes[f] for minutes in self._exits)
             own = [
-                (move.minutes / move.cures[f], move.minutes, move.cures[f])
-                for move in self.problem.moves
-                if move.cures is not None and move.cures[f] > 0
+                (move.minutes / cures[f], move.minutes, cures[f])
+                for move, cures in fixes
+                if cures[f] > 0
             ]
             best, cost, alive = out, 0.0, 1.0
             for _rate, minutes, cure in sorted(own):
@@ -528,8 +709,9 @@ class Planner:
             depth = 1
         elif growth.looked >= TREE_BUDGET:
             depth = min(depth, DEPTH)
+        seen = len(self._seen)
         chosen = self.choose(weights, key, depth=depth, budget=growth.budget, beam=COMPILED_BEAM)
-        growth.looked += growth.budget - self._left
+        growth.looked += len(self._seen) - seen
         waits = growth.before(key, chosen.step_id) if growth.before and chosen.step_id else None
         return dataclasses.replace(chosen, step_id=waits) if waits else chosen
 
@@ -547,6 +729,18 @@ class _Growth:
     # Positions so far.
     looked: int = 0
     tree: Tree = field(default_factory=Tree)
+
+
+def _branches_of(move: Move) -> tuple[Branch, ...]:
+    """Its outcomes that leave something to do; of a fix one, its failure."""
+    if move.cures is None:
+        return move.branches
+    return (Branch(UNSOLVED, tuple(1 - cure for cure in move.cures)),)
+
+
+def _is_even(numbers: tuple[float, ...]) -> bool:
+    """Whether it is the same for every fault."""
+    return numbers.count(numbers[0]) == len(numbers)
 
 
 def _worth_having(exits: Sequence[Exit]) -> list[Exit]:
