@@ -32,6 +32,9 @@ LIVE_BEAM, COMPILED_BEAM = 3, 6
 # Positions looked at in one decision, never milliseconds: the same answers give the same step.
 LIVE_BUDGET, COMPILED_BUDGET = 3_000, 60_000
 MOST_STATES = 2_000
+# Of one whole tree, at all: five times the largest that was met. Authors can write flows whose
+# whole policy nobody lives to see.
+MOST_GROWN = 8_000
 # Of a whole tree: when so many positions were looked at, the rest of it looks no deeper than a
 # live step.
 TREE_BUDGET = 150_000
@@ -662,7 +665,9 @@ class Planner:
 
         `rule` comes before the choice; `before` names the step that the chosen one waits for.
         States that are not likelier than `least` are not in the tree. When it has `most_states`,
-        the rest is decided by the greedy look alone, and is still right, only less good.
+        the rest is decided by the greedy look alone, and is still right, only less good. A tree
+        of MOST_GROWN states grows no further: whoever gets beyond it is led by live steps, and
+        counts here as handed over.
         """
         key, weights = self.state(evidence)
         growth = _Growth(rule, depth or affordable_depth(len(self.problem.moves)), budget)
@@ -688,7 +693,7 @@ class Planner:
                 share = math.fsum(child)
                 if share <= 0:
                     continue
-                if ends or share <= growth.least:
+                if ends or share <= growth.least or len(growth.tree.decisions) >= MOST_GROWN:
                     cost += self.cost_out(child)
                     calls += share
                     continue

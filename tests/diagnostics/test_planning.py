@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diagnostics.planning import (
+    MOST_GROWN,
     UNSOLVED,
     Branch,
     Exit,
@@ -332,3 +333,22 @@ def test_of_equal_steps_the_one_that_was_written_first_is_looked_into() -> None:
         # The look into it makes the first cheaper; the second was not looked into.
         assert decision.options[0][0] == decision.step_id == "one"
         assert decision.options[1][1] > decision.options[0][1]
+
+
+def test_a_policy_that_nobody_lives_to_see_is_cut_off_and_priced_as_handing_over() -> None:
+    """Ten questions that are always asked, of eleven answers each, have 11 ** 10 states."""
+    questions = tuple(
+        Move(f"q{n}", 0.01, tuple(Branch(f"a{k}", (1 / 11, 1 / 11)) for k in range(11)))
+        for n in range(10)
+    )
+    problem = Problem((0.5, 0.5), questions, (Exit("desk", (35.0, 35.0)),))
+    planner = Planner(problem)
+
+    def rule(key: int, _weights: object) -> str | None:
+        asked = {step for step, _label in planner.labels(key)}
+        return next((move.id for move in questions if move.id not in asked), "")
+
+    tree = planner.compile(rule=rule)
+    assert len(tree.decisions) == MOST_GROWN
+    assert 35.0 < tree.minutes <= 35.1
+    assert tree.call_share == pytest.approx(1.0)
