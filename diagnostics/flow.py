@@ -36,6 +36,9 @@ OTHER = "other"
 # Of those who are asked a check, the share who skip it or are not sure, unless it says otherwise.
 USUAL_SKIP = 0.05
 
+# More than this, and one fact about a terminal drowns the causes that stop use.
+MOST_TIMES = 20.0
+
 QUESTION_HAN, INSTRUCTION_HAN, ANSWER_HAN, ENGLISH_LENGTH = 18, 24, 8, 60
 _HAN = re.compile("[\u4e00-\u9fff]")
 _ID = re.compile(r"[a-z][a-z0-9_]{0,59}\Z")
@@ -595,8 +598,7 @@ def _known_faults(flow: Flow) -> Iterator[Problem]:
 
 def _numbers_in_range(flow: Flow) -> Iterator[Problem]:
     for fault in flow.faults:
-        if not 0 < fault.weight <= 1 or any(when.times <= 0 for when in fault.when):
-            yield Problem("weight", fault.id, "a weight lies in (0, 1], a multiplier above 0")
+        yield from _weight_in_range(fault)
     if abs(sum(fault.weight for fault in flow.faults) - 1) > 0.001:
         yield Problem("weights", "faults", "the weights must sum to 1")
     if not 0 < flow.stop_threshold < 1 or not 0 < flow.call.minutes <= flow.call.minutes_closed:
@@ -606,6 +608,13 @@ def _numbers_in_range(flow: Flow) -> Iterator[Problem]:
             yield Problem("minutes", step.id, "minutes must be above 0")
         if not all(0 <= number <= 1 for number in _probabilities(step)):
             yield Problem("probability", step.id, "a probability lies in [0, 1]")
+
+
+def _weight_in_range(fault: Fault) -> Iterator[Problem]:
+    if not 0 < fault.weight <= 1:
+        yield Problem("weight", fault.id, "a weight lies in (0, 1]")
+    if not all(0 < when.times <= MOST_TIMES for when in fault.when):
+        yield Problem("times", fault.id, f"a multiplier lies in (0, {MOST_TIMES:g}]")
 
 
 def _hand_overs(flow: Flow) -> Iterator[Problem]:

@@ -10,11 +10,10 @@ from typing import Any, Literal
 
 from django.db import IntegrityError, transaction
 
-from diagnostics.actions.publishing import digest_of
+from diagnostics.actions.publishing import authors_of, current_version, digest_of
 from diagnostics.authoring import edits
 from diagnostics.authoring.edits import Document, Kind, Move, Part
 from diagnostics.authoring.importing import BadFileError, read
-from diagnostics.authoring.safety import changed_safety
 from diagnostics.flow import Flow, parse
 from diagnostics.models import FlowDraft, FlowDraftRevision, FlowVersion
 from posdoctor.accounts.actions import record
@@ -47,7 +46,7 @@ class ChangedMeanwhileError(DomainError):
 
 
 class OwnChangeError(DomainError):
-    """Nobody approves safety steps that they changed themselves."""
+    """Nobody approves a draft in which they saved something themselves."""
 
     code = "own_change"
 
@@ -316,13 +315,14 @@ def approve(actor: Actor, *, symptom: str, digest: str, now: datetime) -> FlowDr
     """Approves exactly this content; any later change needs it again. Records `flow_approved`.
 
     Raises NotAllowedError, ChangedMeanwhileError where the draft is another by now, and
-    OwnChangeError for those who changed safety steps in it.
+    OwnChangeError for those who saved in it (`publishing.authors_of`).
     """
     require(actor, Permission.FLOW_APPROVE)
     draft = _locked(actor, symptom)
     if draft.digest != digest:
         raise ChangedMeanwhileError(draft)
-    if actor.user_id is None or actor.user_id in draft.safety_editor_ids:
+    current = current_version(draft.provider_id, symptom)
+    if actor.user_id is None or actor.user_id in authors_of(draft, current):
         raise OwnChangeError
     draft.approved_digest, draft.approved_at = digest, now
     draft.approved_by_id, draft.approved_by_name = actor.user_id, actor.name
@@ -361,7 +361,6 @@ def _begun(actor: Actor, flow: Flow, base: FlowVersion | None, now: datetime) ->
                 edited_at=now,
                 edited_by_id=actor.user_id,
                 edited_by_name=actor.name,
-                safety_editor_ids=[actor.user_id] if base is None else [],
             )
     except IntegrityError:  # somebody else began it in the same moment
         return FlowDraft.objects.visible_to(actor).get(symptom=flow.id)
@@ -389,12 +388,9 @@ def _changed(
         _refuse_stale(draft, *seen)
     # Masked before it is stored: the digest is of what is kept, not of what was typed.
     document = edits.settled(masked_within(edit(draft.document)))
-    before, after = draft.flow, parse(document)
-    digest = digest_of(after)
+    digest = digest_of(parse(document))
     if digest == draft.digest:
         return draft
-    if changed_safety(before, after):
-        draft.safety_editor_ids = _editors(actor, draft, after)
     draft.document, draft.digest = document, digest
     draft.revision += 1
     draft.edited_at, draft.edited_by_id, draft.edited_by_name = now, actor.user_id, actor.name
@@ -402,15 +398,6 @@ def _changed(
     _keep_revision(draft, label)
     _record(actor, AccountEvent.Kind.FLOW_EDITED, draft, now, change=label)
     return draft
-
-
-def _editors(actor: Actor, draft: FlowDraft, after: Flow) -> list[int]:
-    """Who changed safety steps; nobody once they are again as they are published."""
-    published = FlowVersion.objects.published_for(draft.provider_id).filter(symptom=draft.symptom)
-    current = published.first()
-    if not changed_safety(current.flow if current else None, after):
-        return []
-    return sorted({*draft.safety_editor_ids, *([actor.user_id] if actor.user_id else [])})
 
 
 def _refuse_stale(
@@ -435,7 +422,12 @@ def _keep_revision(draft: FlowDraft, label: str) -> None:
         edited_by_id=draft.edited_by_id,
         edited_by_name=draft.edited_by_name,
     )
-    draft.revisions.filter(revision__lte=draft.revision - KEPT_REVISIONS).delete()
+    dropped = draft.revisions.filter(revision__lte=draft.revision - KEPT_REVISIONS)
+    if users := set(dropped.values_list("edited_by_id", flat=True)):
+        # Their words may still be in it.
+        draft.safety_editor_ids = sorted({*draft.safety_editor_ids, *filter(None, users)})
+        draft.save(update_fields=["safety_editor_ids"])
+    dropped.delete()
 
 
 def _record(

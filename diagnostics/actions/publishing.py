@@ -95,14 +95,14 @@ def publish_draft(
     provider_id = _lock_provider(actor)
     rows = FlowDraft.objects.visible_to(actor).select_for_update(of=("self",))
     draft = rows.get(symptom=symptom)
-    current = _current(provider_id, symptom)
+    current = current_version(provider_id, symptom)
     if draft.revision != revision or (current.digest if current else "") != against:
         raise NotAsSeenError
     if current and current.digest == draft.digest:
         raise NothingChangedError
     _refuse_problems(draft.flow)
     is_safety = bool(changed_safety(current.flow if current else None, draft.flow))
-    if is_safety and not may_publish_safety(draft):
+    if is_safety and not may_publish_safety(draft, current):
         raise NeedsApprovalError
     made = FlowVersion(
         published_at=now,
@@ -130,7 +130,7 @@ def restore(actor: Actor, *, symptom: str, number: int, now: datetime) -> FlowVe
     require(actor, Permission.FLOW_EDIT)
     provider_id = _lock_provider(actor)
     wanted = FlowVersion.objects.get(provider_id=provider_id, symptom=symptom, version=number)
-    current = _current(provider_id, symptom)
+    current = current_version(provider_id, symptom)
     if current and current.digest == wanted.digest:
         raise NothingChangedError
     _refuse_problems(wanted.flow)
@@ -167,9 +167,36 @@ def follow_shipped(actor: Actor, *, symptom: str, now: datetime) -> FlowVersion:
     return shipped
 
 
-def may_publish_safety(draft: FlowDraft) -> bool:
-    """Whether somebody other than its authors approved exactly what the draft holds now."""
-    return draft.is_approved and draft.approved_by_id not in draft.safety_editor_ids
+def may_publish_safety(draft: FlowDraft, current: FlowVersion | None) -> bool:
+    """Whether somebody other than its authors approved exactly what the draft holds now.
+
+    `current`: the version that it would replace; an approval from before it was published was
+    given beside other safety steps.
+    """
+    if not draft.is_approved or draft.approved_at is None:
+        return False
+    if current and draft.approved_at < current.published_at:
+        return False
+    return draft.approved_by_id not in authors_of(draft, current)
+
+
+def authors_of(draft: FlowDraft, current: FlowVersion | None) -> set[int]:
+    """Users who saved in the draft: none of them approves it.
+
+    Not only those who changed safety steps: an upgrade of the product changes them under a draft,
+    and undoing brings another author's words back. Whoever only began it from what is published
+    still (`current`) added nothing.
+    """
+    saves = draft.revisions.all()
+    if current and draft.based_on_id == current.pk:
+        saves = saves.exclude(revision=1)
+    users = saves.values_list("edited_by_id", flat=True)
+    return {*draft.safety_editor_ids, *filter(None, users)}
+
+
+def current_version(provider_id: int, symptom: str) -> FlowVersion | None:
+    """What the provider's merchants walk through: its own version, else the shipped one."""
+    return FlowVersion.objects.published_for(provider_id).filter(symptom=symptom).first()
 
 
 def digest_of(flow: Flow) -> str:
@@ -182,10 +209,6 @@ def _lock_provider(actor: Actor) -> int:
     """Numbers of versions are counted by one at a time."""
     rows = Provider.objects.select_for_update(no_key=True)
     return rows.get(pk=actor.provider_id or 0).pk
-
-
-def _current(provider_id: int, symptom: str) -> FlowVersion | None:
-    return FlowVersion.objects.published_for(provider_id).filter(symptom=symptom).first()
 
 
 def _refuse_problems(flow: Flow) -> None:

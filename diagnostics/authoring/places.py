@@ -13,6 +13,7 @@ _FIELDS = {
     "length": "text_zh",
     "minutes": "minutes",
     "weight": "share",
+    "times": "when_add",
     "unless": "unless",
     "condition": "requires_with",
     "cures_nothing": "likelihoods",

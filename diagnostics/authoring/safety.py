@@ -10,7 +10,8 @@ def safety_parts(flow: Flow) -> dict[str, Any]:
 
     The safety screen; steps with an answer that stops use, whole, since their question gives the
     answer its meaning; causes that stop use and locked ones, with what every step says about
-    them; the threshold and the words.
+    them, be it in the row of all others; where there are such causes, when the other ones are
+    likelier, since that makes these less likely; the threshold and the words.
     """
     document = flow.to_dict()
     raw = {step["id"]: step for step in document["steps"]}
@@ -19,6 +20,9 @@ def safety_parts(flow: Flow) -> dict[str, Any]:
         "flow": [flow.stop_threshold, document["stop_text"]],
         **{f"fault:{fault['id']}": fault for fault in document["faults"] if fault["id"] in held},
     }
+    if held:
+        others = [fault for fault in document["faults"] if fault["id"] not in held]
+        parts |= {f"fault:{f['id']}": {"when": f["when"]} for f in others if "when" in f}
     for place, step in enumerate(flow.steps):
         if _stops(step):
             whole = dict(raw[step.id])
@@ -48,6 +52,11 @@ def _stops(step: Step) -> bool:
 
 def _about(step: Step, held: set[str]) -> dict[str, Any]:
     """What the step says about the held causes; nothing where it says nothing."""
-    rows: dict[str, Any] = dict(step.given) if isinstance(step, Check) else dict(step.cures)
-    own = {fault: rows[fault] for fault in sorted(held) if fault in rows}
-    return {"rows": own, "requires": step.requires, "unless": step.unless} if own else {}
+    named: dict[str, Any] = dict(step.given) if isinstance(step, Check) else dict(step.cures)
+    own = {fault: named[fault] for fault in sorted(held) if fault in named}
+    reach = {"requires": step.requires, "unless": step.unless} if own else {}
+    if isinstance(step, Check) and named and held:
+        # The row of all others speaks about a held cause as loudly as one of its own.
+        rows = {fault: step.row(fault) for fault in sorted(held)}
+        return {"answers": [option.id for option in step.telling], "rows": rows, **reach}
+    return {"rows": own, **reach} if own else {}

@@ -236,7 +236,7 @@ def approve(request: ActorRequest, symptom: str) -> HttpResponse:
     except ChangedMeanwhileError:
         messages.error(request, _("The draft was changed meanwhile. Look at it again"))
     except OwnChangeError:
-        messages.error(request, _("You changed safety steps here, so somebody else approves"))
+        messages.error(request, _("You changed something in this draft, so somebody else approves"))
     else:
         messages.success(request, _("Approved"))
     return redirect("diagnostics:flow", symptom=symptom)

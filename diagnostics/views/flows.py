@@ -144,8 +144,10 @@ def overview(
         "exits": len(document.exits),
         "problems": problems,
         "safety": safety,
-        "is_own_change": bool(draft and request.actor.user_id in draft.safety_editor_ids),
-        "is_approved": bool(draft and publishing.may_publish_safety(draft)),
+        "is_own_change": bool(
+            draft and request.actor.user_id in publishing.authors_of(draft, version)
+        ),
+        "is_approved": bool(draft and publishing.may_publish_safety(draft, version)),
         "is_changed": bool(draft and (version is None or draft.digest != version.digest)),
         "revisions": revisions_of(draft),
         "form": form or PublishForm(),

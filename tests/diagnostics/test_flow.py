@@ -225,6 +225,14 @@ def _unknown_connection(d: Document) -> None:
     d["faults"][0]["when"] = [{"if": {"connection": ["pigeon"]}, "times": 2}]
 
 
+def _fact_that_drowns_all_others(d: Document) -> None:
+    d["faults"][0]["when"] = [{"if": {"connection": ["wifi"]}, "times": 100_000}]
+
+
+def _fact_that_rules_out(d: Document) -> None:
+    d["faults"][0]["when"] = [{"if": {"connection": ["wifi"]}, "times": 0}]
+
+
 def _unknown_actor(d: Document) -> None:
     d["faults"][0]["actor"] = "nobody"
 
@@ -267,6 +275,8 @@ def _dead_end(d: Document) -> None:
         (_call_costs_nothing, "limits"),
         (_unknown_feature, "condition"),
         (_unknown_connection, "condition"),
+        (_fact_that_drowns_all_others, "times"),
+        (_fact_that_rules_out, "times"),
         (_unknown_actor, "actor"),
         (_pointless_after_nothing, "unless"),
         (_dead_end, "dead_end"),

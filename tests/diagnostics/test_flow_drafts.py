@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -28,10 +29,13 @@ from posdoctor.accounts.models import AccountEvent, Provider
 from posdoctor.accounts.roles import Role
 from posdoctor.core.errors import NotAllowedError
 from terminals.models import Terminal
-from tests.builders import T0, actor_of, make_seat, make_store, make_terminal
+from tests.builders import actor_of, make_seat, make_store, make_terminal
 
 pytestmark = pytest.mark.django_db
 SYMPTOM = "no_power"
+HOUR = timedelta(hours=1)
+# An approval counts from when the flow was published, for the shipped ones as the tests begin.
+T0 = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -42,6 +46,11 @@ def lead(provider: Provider) -> Actor:
 @pytest.fixture
 def second(provider: Provider) -> Actor:
     return actor_of(make_seat(provider, Role.ADMINISTRATOR))
+
+
+@pytest.fixture
+def third(provider: Provider) -> Actor:
+    return actor_of(make_seat(provider, Role.SUPERVISOR))
 
 
 @pytest.fixture
@@ -84,14 +93,14 @@ def published(actor: Actor) -> FlowVersion:
     return FlowVersion.objects.published_for(actor.provider_id).get(symptom=SYMPTOM)
 
 
-def publish(actor: Actor, draft: FlowDraft, note: str = "") -> FlowVersion:
+def publish(actor: Actor, draft: FlowDraft, note: str = "", now: datetime = T0) -> FlowVersion:
     return publishing.publish_draft(
         actor,
         symptom=draft.symptom,
         revision=draft.revision,
         against=published(actor).digest,
         note=note,
-        now=T0,
+        now=now,
     )
 
 
@@ -381,23 +390,98 @@ def test_an_approval_is_of_exactly_this_content(lead: Actor, second: Actor) -> N
         drafts.approve(second, symptom=SYMPTOM, digest=draft.digest, now=T0)
 
 
-def test_whoever_touched_safety_cannot_approve_even_after_another_saved(
-    lead: Actor, second: Actor
-) -> None:
+def test_nobody_who_saved_in_a_draft_approves_it(lead: Actor, second: Actor, third: Actor) -> None:
     unsafe(lead)
     later = reworded(second)
-    assert later.safety_editor_ids == [lead.user_id]
+    for author in (lead, second):
+        with pytest.raises(OwnChangeError):
+            drafts.approve(author, symptom=SYMPTOM, digest=later.digest, now=T0)
+    approved = drafts.approve(third, symptom=SYMPTOM, digest=later.digest, now=T0)
+    assert publish(lead, approved).approved_by_id == third.user_id
+
+
+def shipped_with_other_safety(draft: FlowDraft) -> None:
+    """An upgrade of the product changes what the safety screen says."""
+    flows = {version.symptom: version.flow for version in FlowVersion.objects.published()}
+    document = json.loads(json.dumps(flows[draft.symptom].to_dict()))
+    document["steps"][0]["answers"][0]["advice"]["zh"] = "立刻拔掉电源，离开一米。"
+    document["stop_threshold"] = 0.05
+    flows[draft.symptom] = parse(document)
+    publishing.publish(flows.values(), now=T0 + HOUR)
+
+
+def test_an_author_does_not_take_an_upgrades_safety_back_alone(lead: Actor, second: Actor) -> None:
+    draft = reworded(lead)
+    shipped_with_other_safety(draft)
+    with pytest.raises(NeedsApprovalError):
+        publish(lead, draft, now=T0 + 2 * HOUR)
     with pytest.raises(OwnChangeError):
-        drafts.approve(lead, symptom=SYMPTOM, digest=later.digest, now=T0)
-    assert drafts.approve(second, symptom=SYMPTOM, digest=later.digest, now=T0).is_approved
+        drafts.approve(lead, symptom=SYMPTOM, digest=draft.digest, now=T0 + 2 * HOUR)
+    approved = drafts.approve(second, symptom=SYMPTOM, digest=draft.digest, now=T0 + 2 * HOUR)
+    version = publish(lead, approved, now=T0 + 3 * HOUR)
+    assert (version.published_by_id, version.approved_by_id) == (lead.user_id, second.user_id)
+
+
+def test_whoever_began_a_draft_does_not_approve_it_once_the_published_flow_is_another(
+    lead: Actor, second: Actor
+) -> None:
+    draft = drafts.start(lead, symptom=SYMPTOM, now=T0)
+    shipped_with_other_safety(draft)
+    with pytest.raises(OwnChangeError):
+        drafts.approve(lead, symptom=SYMPTOM, digest=draft.digest, now=T0 + 2 * HOUR)
+    assert drafts.approve(
+        second, symptom=SYMPTOM, digest=draft.digest, now=T0 + 2 * HOUR
+    ).is_approved
+
+
+def test_whoever_only_began_a_draft_may_approve_what_others_wrote(
+    lead: Actor, second: Actor
+) -> None:
+    drafts.start(second, symptom=SYMPTOM, now=T0)
+    draft = unsafe(lead)
+    approved = drafts.approve(second, symptom=SYMPTOM, digest=draft.digest, now=T0)
+    assert publish(lead, approved).approved_by_id == second.user_id
+
+
+def test_an_approval_from_before_an_upgrade_is_not_one_of_taking_it_back(
+    lead: Actor, second: Actor
+) -> None:
+    draft = unsafe(lead)
+    approved = drafts.approve(second, symptom=SYMPTOM, digest=draft.digest, now=T0)
+    shipped_with_other_safety(draft)
+    with pytest.raises(NeedsApprovalError):
+        publish(lead, approved, now=T0 + 2 * HOUR)
+    again = drafts.approve(second, symptom=SYMPTOM, digest=draft.digest, now=T0 + 2 * HOUR)
+    assert publish(lead, again, now=T0 + 2 * HOUR).approved_by_id == second.user_id
+
+
+def test_undoing_does_not_make_anothers_words_ones_own(lead: Actor, second: Actor) -> None:
+    unsafe(lead)
+    drafts.undo(lead, symptom=SYMPTOM, to=1, now=T0)
+    draft = drafts.undo(second, symptom=SYMPTOM, to=2, now=T0)
+    for author in (lead, second):
+        with pytest.raises(OwnChangeError):
+            drafts.approve(author, symptom=SYMPTOM, digest=draft.digest, now=T0)
+    with pytest.raises(NeedsApprovalError):
+        publish(lead, draft)
+
+
+def test_an_author_stays_one_when_the_save_is_no_longer_kept(
+    lead: Actor, second: Actor, third: Actor
+) -> None:
+    draft = unsafe(lead)
+    for number in range(drafts.KEPT_REVISIONS + 1):
+        draft = reworded(second, f"屏幕亮吗？{number}")
+    assert lead.user_id not in draft.revisions.values_list("edited_by_id", flat=True)
+    with pytest.raises(OwnChangeError):
+        drafts.approve(lead, symptom=SYMPTOM, digest=draft.digest, now=T0)
+    assert drafts.approve(third, symptom=SYMPTOM, digest=draft.digest, now=T0).is_approved
 
 
 def test_safety_put_back_needs_nobody(lead: Actor) -> None:
     unsafe(lead)
     drafts.undo(lead, symptom=SYMPTOM, to=1, now=T0)
-    draft = reworded(lead)
-    assert draft.safety_editor_ids == []
-    assert publish(lead, draft).approved_by_id is None
+    assert publish(lead, reworded(lead)).approved_by_id is None
 
 
 def _threshold(draft: FlowDraft) -> dict[str, Any]:
@@ -431,8 +515,52 @@ def _new_stop_cause(draft: FlowDraft) -> dict[str, Any]:
     return {**draft.document, "faults": faults}
 
 
+def _others_likelier(draft: FlowDraft) -> dict[str, Any]:
+    """On every terminal, so that nothing reaches the limit to stop use."""
+    fact = {"if": {"connection": ["wifi", "cellular", "ethernet"]}, "times": 20.0}
+    faults = [f if edits.is_held(f) else {**f, "when": [fact]} for f in draft.document["faults"]]
+    return {**draft.document, "faults": faults}
+
+
+def _row_of_all_others(draft: FlowDraft) -> dict[str, Any]:
+    """Of one check that has no row for the causes that stop use; the others keep what it said."""
+    held = {f["id"] for f in draft.document["faults"] if edits.is_held(f)}
+    free = [f["id"] for f in draft.document["faults"] if f["id"] not in held]
+    steps = json.loads(json.dumps(draft.document["steps"]))
+    step = next(
+        one
+        for one in steps
+        if one["kind"] == "check"
+        and one.get("given")
+        and not held & set(one["given"])
+        and not any(answer.get("stop") for answer in one["answers"])
+    )
+    step["given"] = {name: step["given"].get(name, step["default"]) for name in free}
+    step["default"] = [0.0001, *[0.9999 / (len(step["default"]) - 1)] * (len(step["default"]) - 1)]
+    return {**draft.document, "steps": steps}
+
+
+def _answers_change_places(draft: FlowDraft) -> dict[str, Any]:
+    """What spoke for a cause that stops use speaks against it now, though no row changed."""
+    held = {f["id"] for f in draft.document["faults"] if edits.is_held(f)}
+    steps = json.loads(json.dumps(draft.document["steps"]))
+    step = next(one for one in steps if held & set(one.get("given", {})) and not one.get("safety"))
+    step["answers"][:2] = step["answers"][1::-1]
+    return {**draft.document, "steps": steps}
+
+
 @pytest.mark.parametrize(
-    "change", [_threshold, _stop_cause, _row_of_stop_cause, _stop_words, _new_stop_cause]
+    "change",
+    [
+        _threshold,
+        _stop_cause,
+        _row_of_stop_cause,
+        _stop_words,
+        _new_stop_cause,
+        _others_likelier,
+        _row_of_all_others,
+        _answers_change_places,
+    ],
 )
 def test_every_way_to_change_when_use_is_stopped_counts_as_safety(
     lead: Actor, change: Callable[[FlowDraft], dict[str, Any]]
@@ -440,7 +568,6 @@ def test_every_way_to_change_when_use_is_stopped_counts_as_safety(
     draft = drafts.start(lead, symptom="network_down", now=T0)
     text = json.dumps(change(draft))
     changed = drafts.bring_in(lead, text=text, now=T0)
-    assert changed.safety_editor_ids == [lead.user_id]
     before = FlowVersion.objects.published().get(symptom="network_down").flow
     assert changed_safety(before, changed.flow)
 

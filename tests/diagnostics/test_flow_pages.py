@@ -1,5 +1,6 @@
 """The authors' pages: what is typed is never lost, what is wrong leads to its field."""
 
+import dataclasses
 import json
 import re
 from typing import Any
@@ -9,7 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
-from diagnostics.actions import comparing, drafts
+from diagnostics.actions import comparing, drafts, publishing
 from diagnostics.authoring import edits
 from diagnostics.authoring.likelihood import LIKELIHOODS, number_of, row_of, word_of
 from diagnostics.authoring.places import place_of
@@ -18,6 +19,7 @@ from diagnostics.forms.flow_words import problem_words
 from diagnostics.models import DiagnosisRun, DiagnosisStep, FlowDraft, FlowVersion
 from diagnostics.views.flows import problems_url
 from posdoctor.accounts.actor import Actor
+from posdoctor.core import clock
 from tests.builders import T0, actor_of
 from tests.conftest import Persona
 
@@ -441,6 +443,36 @@ def test_publishing_through_the_page_needs_a_second_person_for_safety(
     supervisor.client.post(url("flow_publish"), form)
     version = FlowVersion.objects.exclude(provider=None).get()
     assert (version.note, version.approved_by_name) == ("短一点", administrator.user.name)
+
+
+def test_who_saved_in_the_draft_is_not_offered_to_approve_it(
+    draft: FlowDraft, supervisor: Persona, administrator: Persona
+) -> None:
+    """A harmless change of words; what the product ships changes its safety under it."""
+    data = typed(supervisor.client.get(url("flow_step", CHECK))) | {"text_zh": "灯亮着吗？"}
+    supervisor.client.post(url("flow_step", CHECK), data)
+    flows = {version.symptom: version.flow for version in FlowVersion.objects.published()}
+    flows[SYMPTOM] = dataclasses.replace(flows[SYMPTOM], stop_threshold=0.05)
+    publishing.publish(flows.values(), now=clock.now())
+    page = supervisor.client.get(url("flow"))
+    assert page.context["safety"] == ["flow"]
+    assert url("flow_approve") not in page.content.decode()
+    assert url("flow_ask_review") in page.content.decode()
+    supervisor.client.post(url("flow_approve"), {"digest": page.context["draft"].digest})
+    assert not FlowDraft.objects.get().is_approved
+    assert url("flow_approve") in administrator.client.get(url("flow")).content.decode()
+
+
+def test_a_fact_that_drowns_all_others_is_said_in_words_where_it_is_put_right(
+    draft: FlowDraft,
+) -> None:
+    document = json.loads(json.dumps(draft.document))
+    name = document["faults"][0]["id"]
+    document["faults"][0]["when"] = [{"if": {"connection": ["wifi"]}, "times": 21}]
+    (problem,) = validate(parse(document))
+    place = place_of(problem, parse(document))
+    assert (place.page, place.name, place.field) == ("fault", name, "when_add")
+    assert problem_words(problem) != problem.reason
 
 
 def test_one_click_goes_back(lead: Actor, draft: FlowDraft, supervisor: Persona) -> None:
