@@ -47,7 +47,7 @@ class Rates:
 
 
 def rates_of(flow: Flow) -> Rates:
-    """A flow's own numbers."""
+    """A flow's own numbers; causes that stop use are locked too."""
     total = math.fsum(fault.weight for fault in flow.faults)
     names = [fault.id for fault in flow.faults]
     return Rates(
@@ -66,8 +66,13 @@ def rates_of(flow: Flow) -> Rates:
             for step in flow.steps
             if isinstance(step, Fix)
         },
-        locked=frozenset(fault.id for fault in flow.faults if fault.locked),
+        locked=_locked(flow),
     )
+
+
+def _locked(flow: Flow) -> frozenset[str]:
+    """Whether use stops is for people to decide: no number of closed cases weakens it."""
+    return frozenset(fault.id for fault in flow.faults if fault.locked or fault.stop_use)
 
 
 def stored(rates: Rates, by_model: Mapping[str, Sequence[float]]) -> dict[str, Any]:
@@ -92,22 +97,27 @@ def stored(rates: Rates, by_model: Mapping[str, Sequence[float]]) -> dict[str, A
 def with_rates(flow: Flow, numbers: Mapping[str, Any], *, model: str = "") -> Flow:
     """The flow with `stored` numbers in place of its own; `model`: the terminal's.
 
-    What the numbers do not speak of keeps the flow's own.
+    What the numbers do not speak of keeps the flow's own, and so do locked causes and those that
+    stop use, also where the numbers are older than that.
     """
     causes = numbers["by_model"].get(model) or numbers["causes"]
+    locked = _locked(flow)
     return dataclasses.replace(
         flow,
         faults=tuple(
-            dataclasses.replace(fault, weight=causes.get(fault.id, fault.weight))
+            fault
+            if fault.id in locked
+            else dataclasses.replace(fault, weight=causes.get(fault.id, fault.weight))
             for fault in flow.faults
         ),
-        steps=tuple(_with_rates(flow, step, numbers) for step in flow.steps),
+        steps=tuple(_with_rates(flow, step, numbers, locked) for step in flow.steps),
     )
 
 
-def _with_rates(flow: Flow, step: Step, numbers: Mapping[str, Any]) -> Step:
+def _with_rates(flow: Flow, step: Step, numbers: Mapping[str, Any], locked: frozenset[str]) -> Step:
     if isinstance(step, Fix):
-        learned = numbers["cures"].get(step.id, {})
+        found = numbers["cures"].get(step.id, {})
+        learned = {fault: cure for fault, cure in found.items() if fault not in locked}
         cures = {fault: learned.get(fault, cure) for fault, cure in step.cures.items()}
         # A cause that the author did not think of, and that the desk saw this fix cure.
         cures |= {
@@ -122,6 +132,9 @@ def _with_rates(flow: Flow, step: Step, numbers: Mapping[str, Any]) -> Step:
     rows = {}
     for fault in flow.faults:
         own = dict(zip((option.id for option in step.telling), step.row(fault.id), strict=True))
+        if fault.id in locked:
+            rows[fault.id] = step.row(fault.id)
+            continue
         rows[fault.id] = tuple(
             answers.get(name, {}).get(fault.id, chance) for name, chance in own.items()
         )

@@ -182,7 +182,7 @@ def _decide(
 # --- Words ---------------------------------------------------------------------------
 
 _REASONS: Mapping[str, str | Promise] = {
-    "locked": gettext_lazy("A locked cause would move."),
+    "locked": gettext_lazy("A locked cause, or one that stops use, would move."),
     "loss": gettext_lazy(
         "They foretell the causes of the last 14 days’ tickets worse than the numbers in use."
     ),

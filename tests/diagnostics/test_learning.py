@@ -1,5 +1,6 @@
 """The arithmetic of learning and of its gate: pure, by properties."""
 
+import dataclasses
 import math
 
 import pytest
@@ -79,6 +80,59 @@ def test_locked_rows_stay_through_learning_and_gate(some):
     assert gate.unlocked(AUTHORED, found) == []
     kept, _held = gate.limited(Learned(AUTHORED), found)
     assert gate.unlocked(AUTHORED, kept) == []
+
+
+def test_causes_that_stop_use_keep_what_people_wrote():
+    """However many cases of other causes come in, and whatever was answered in them."""
+    checked = 0
+    for flow in bundled_flows():
+        stopping = [fault.id for fault in flow.faults if fault.stop_use]
+        free = next(fault.id for fault in flow.faults if not fault.stop_use)
+        trace = tuple((step.id, step.choices[0].id) for step in flow.steps)
+        found = gate.learned(flow, [Case(trace, free, group="a920")] * 60)
+        own = with_rates(flow, found.to_dict(), model="a920")
+        assert own.fault(free).weight > flow.fault(free).weight
+        for name in stopping:
+            assert math.isclose(own.fault(name).weight, flow.fault(name).weight, abs_tol=1e-5)
+            for step in flow.steps:
+                if step.kind == "check":
+                    assert own.step(step.id).row(name) == step.row(name)
+                else:
+                    assert own.step(step.id).cures.get(name, 0) == step.cures.get(name, 0)
+            checked += 1
+    assert checked > 10
+
+
+def test_numbers_from_before_a_cause_stopped_use_do_not_move_it():
+    """Kept numbers outlive a change of the flow, and of the rule."""
+    flow = next(one for one in bundled_flows() if one.id == "no_power")
+    own = rates_of(flow)
+    size = len(own.faults)
+    numbers = stored(
+        dataclasses.replace(
+            own,
+            prior=(1 / size,) * size,
+            checks={
+                step: dataclasses.replace(
+                    check, rows=((1 / len(check.answers),) * size,) * len(check.answers)
+                )
+                for step, check in own.checks.items()
+            },
+            cures=dict.fromkeys(own.cures, (0.5,) * size),
+        ),
+        {"a920": (1 / size,) * size},
+    )
+    for model in ("", "a920"):
+        got = with_rates(flow, numbers, model=model)
+        for fault in flow.faults:
+            assert (got.fault(fault.id) == fault) is fault.stop_use
+            for step in flow.steps:
+                found = got.step(step.id)
+                if step.kind == "fix":
+                    same = found.cures.get(fault.id) == step.cures.get(fault.id)
+                    assert same is fault.stop_use
+                elif fault.stop_use:
+                    assert found.row(fault.id) == step.row(fault.id)
 
 
 def test_no_case_leaves_what_was_authored():

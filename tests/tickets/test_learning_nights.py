@@ -38,7 +38,9 @@ def closed(terminal: Terminal, cause: str, count: int, *, at: datetime = T0) -> 
 
 
 def causes_of(version: FlowVersion) -> list[str]:
-    return [fault.id for fault in version.flow.faults if fault.id != "other"]
+    """The causes that learning may move."""
+    free = [fault for fault in version.flow.faults if not (fault.stop_use or fault.locked)]
+    return [fault.id for fault in free if fault.id != "other"]
 
 
 def numbers() -> list[ParamSnapshot]:
@@ -50,7 +52,7 @@ def prior(snapshot: ParamSnapshot, cause: str) -> float:
 
 
 def test_a_night_learns_what_was_closed_and_publishes(terminal, version):
-    cause = causes_of(version)[2]
+    cause = causes_of(version)[0]
     closed(terminal, cause, 6)
     assert learn(NOW) == 1
     (made,) = numbers()
@@ -77,7 +79,7 @@ def test_too_few_cases_make_no_numbers(terminal, version):
 
 
 def test_a_second_and_a_late_round_change_nothing(terminal, version):
-    closed(terminal, causes_of(version)[2], 6)
+    closed(terminal, causes_of(version)[0], 6)
     assert [learn(NOW), learn(NOW), learn(NOW + timedelta(hours=3))] == [1, 0, 0]
     # Held back by the limits it goes on, a night later; without a new case it ends there.
     rounds = [learn(NOW + n * DAY) for n in range(1, 12)]
@@ -86,7 +88,7 @@ def test_a_second_and_a_late_round_change_nothing(terminal, version):
 
 
 def test_a_killed_round_leaves_nothing_and_the_next_does_it(terminal, version, monkeypatch):
-    closed(terminal, causes_of(version)[2], 6)
+    closed(terminal, causes_of(version)[0], 6)
 
     def die(*_args: object, **_more: object) -> None:
         raise KeyboardInterrupt
@@ -100,7 +102,7 @@ def test_a_killed_round_leaves_nothing_and_the_next_does_it(terminal, version, m
 
 
 def test_of_two_rounds_at_once_one_stores(terminal, version, monkeypatch):
-    closed(terminal, causes_of(version)[2], 6)
+    closed(terminal, causes_of(version)[0], 6)
     store = snapshots._store
 
     def overtaken(*args: object) -> object:
@@ -145,8 +147,22 @@ def test_locked_causes_stay(terminal, version, monkeypatch):
     assert prior(made, cause) == pytest.approx(weight, abs=1e-5)
 
 
+def test_no_night_makes_a_cause_that_stops_use_less_likely(terminal, version):
+    """Cases of another cause would: whether use stops is for people to decide."""
+    closed(terminal, causes_of(version)[0], 40)
+    learn(NOW)
+    (made,) = numbers()
+    assert made.state == "published"
+    stopping = [fault for fault in version.flow.faults if fault.stop_use]
+    assert stopping
+    for fault in stopping:
+        assert not fault.locked
+        for causes in (made.rates["causes"], *made.rates["by_model"].values()):
+            assert causes[fault.id] == pytest.approx(fault.weight, abs=1e-5)
+
+
 def test_numbers_that_foretell_worse_are_held(terminal, version, monkeypatch):
-    closed(terminal, causes_of(version)[2], 6)
+    closed(terminal, causes_of(version)[0], 6)
     losses = iter([(1.0, 6), (1.2, 6)])
     monkeypatch.setattr(gate, "log_loss", lambda *_args: next(losses))
     assert learn(NOW) == 1
@@ -156,23 +172,23 @@ def test_numbers_that_foretell_worse_are_held(terminal, version, monkeypatch):
 
 
 def test_a_moved_locked_cause_is_held(terminal, version, monkeypatch):
-    closed(terminal, causes_of(version)[2], 6)
+    closed(terminal, causes_of(version)[0], 6)
     monkeypatch.setattr(gate, "unlocked", lambda *_args: ["x"])
     learn(NOW)
     assert [(row.state, row.report["reasons"]) for row in numbers()] == [("held", ["locked"])]
 
 
 def test_each_provider_learns_from_its_own_cases_alone(terminal, other_provider, version):
-    closed(terminal, causes_of(version)[2], 3)
-    closed(make_terminal(make_store(other_provider)), causes_of(version)[2], 3)
+    closed(terminal, causes_of(version)[0], 3)
+    closed(make_terminal(make_store(other_provider)), causes_of(version)[0], 3)
     assert learn(NOW) == 0
-    closed(terminal, causes_of(version)[2], 3)
+    closed(terminal, causes_of(version)[0], 3)
     assert learn(NOW) == 1
     assert numbers()[0].provider == terminal.provider
 
 
 def test_a_flow_that_cannot_be_learned_keeps_no_other_waiting(terminal, version, monkeypatch):
-    closed(terminal, causes_of(version)[2], 6)
+    closed(terminal, causes_of(version)[0], 6)
     learn_one = snapshots.learn
 
     def fail_first(
@@ -187,7 +203,7 @@ def test_a_flow_that_cannot_be_learned_keeps_no_other_waiting(terminal, version,
 
 
 def test_nothing_is_compiled_inside_a_transaction(terminal, version, monkeypatch, request):
-    closed(terminal, causes_of(version)[2], 6)
+    closed(terminal, causes_of(version)[0], 6)
     depth = len(connection.savepoint_ids)
     inside = []
     want_again = trees.want_again
@@ -211,7 +227,7 @@ def test_nothing_is_compiled_inside_a_transaction(terminal, version, monkeypatch
 
 @pytest.fixture
 def held(terminal: Terminal, version: FlowVersion, monkeypatch) -> ParamSnapshot:
-    closed(terminal, causes_of(version)[2], 6)
+    closed(terminal, causes_of(version)[0], 6)
     with monkeypatch.context() as patch:
         patch.setattr(gate, "is_worse", lambda *_args: True)
         learn(NOW)
@@ -242,12 +258,12 @@ def test_rejected_numbers_are_not_made_again_without_new_cases(held, supervisor,
         snapshots.go_back(
             actor_of(supervisor.seat), symptom=SYMPTOM, number=1, digest=version.digest, now=NOW
         )
-    closed(terminal, causes_of(version)[2], 6, at=NOW)
+    closed(terminal, causes_of(version)[0], 6, at=NOW)
     assert learn(NOW + 5 * DAY) == 1
 
 
 def test_newer_numbers_replace_held_ones(held, terminal, version):
-    closed(terminal, causes_of(version)[2], 6, at=NOW)
+    closed(terminal, causes_of(version)[0], 6, at=NOW)
     learn(NOW + 5 * DAY)
     first, second = numbers()
     assert (first.state, first.report["superseded"], first.decided_by_id) == ("rejected", 2, None)
@@ -281,7 +297,7 @@ def start(terminal: Terminal, person: Persona) -> DiagnosisRun:
 
 
 def test_going_back_holds_for_new_runs_only(terminal, version, supervisor):
-    closed(terminal, causes_of(version)[2], 40)
+    closed(terminal, causes_of(version)[0], 40)
     learn(NOW)
     learn(NOW + DAY)
     first, second = numbers()
@@ -306,16 +322,16 @@ def test_going_back_holds_for_new_runs_only(terminal, version, supervisor):
 
 
 def test_after_going_back_the_nights_wait_for_approval(terminal, version, supervisor):
-    closed(terminal, causes_of(version)[2], 6)
+    closed(terminal, causes_of(version)[0], 6)
     learn(NOW)
     actor = actor_of(supervisor.seat)
     snapshots.go_back(actor, symptom=SYMPTOM, number=0, digest=version.digest, now=NOW)
-    closed(terminal, causes_of(version)[2], 6, at=NOW)
+    closed(terminal, causes_of(version)[0], 6, at=NOW)
     learn(NOW + 5 * DAY)
     waiting = numbers()[-1]
     assert (waiting.state, waiting.report["reasons"]) == ("held", ["went_back"])
     snapshots.approve(actor, symptom=SYMPTOM, number=2, digest=version.digest, now=NOW + 5 * DAY)
-    closed(terminal, causes_of(version)[2], 6, at=NOW + 5 * DAY)
+    closed(terminal, causes_of(version)[0], 6, at=NOW + 5 * DAY)
     learn(NOW + 10 * DAY)
     assert numbers()[-1].is_current
 
