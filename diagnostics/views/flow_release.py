@@ -32,7 +32,7 @@ from diagnostics.forms.flow_words import file_words, shape_words
 from diagnostics.forms.flows import ImportForm, PublishForm
 from diagnostics.models import FlowDraft, FlowVersion, reader_language
 from diagnostics.views import walk
-from diagnostics.views.flows import draft_of, for_authors, overview, text_or_id
+from diagnostics.views.flows import draft_of, for_authors, is_number, overview, text_or_id
 from posdoctor.accounts.middleware import ActorRequest
 from posdoctor.core import clock
 from terminals.models import Terminal
@@ -256,7 +256,7 @@ def publish(request: ActorRequest, symptom: str) -> HttpResponse:
         version = publishing.publish_draft(
             request.actor,
             symptom=symptom,
-            revision=int(revision) if revision.isdecimal() else 0,
+            revision=int(revision) if is_number(revision) else 0,
             against=request.POST.get("against", ""),
             note=form.cleaned_data["note"],
             now=clock.now(),
@@ -279,7 +279,7 @@ def discard(request: ActorRequest, symptom: str) -> HttpResponse:
         drafts.discard(
             request.actor,
             symptom=symptom,
-            revision=int(revision) if revision.isdecimal() else 0,
+            revision=int(revision) if is_number(revision) else 0,
             now=clock.now(),
         )
     except ChangedMeanwhileError:

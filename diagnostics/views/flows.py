@@ -289,7 +289,7 @@ def undo(request: ActorRequest, symptom: str) -> HttpResponse:
     """Back to an earlier save of the draft; that is a save itself."""
     draft = draft_of(request, symptom)
     wanted = request.POST.get("to", "")
-    kept = draft.revisions.filter(revision=int(wanted)).first() if _is_number(wanted) else None
+    kept = draft.revisions.filter(revision=int(wanted)).first() if is_number(wanted) else None
     if kept is None:
         messages.error(request, _("This save is not kept any more"))
     else:
@@ -318,7 +318,7 @@ class Editor:
         # As its author opened it, so that every typed field has its place.
         self.document, self.revision = draft.document, draft.revision
         typed = request.POST.get("revision", "")
-        if _is_number(typed) and int(typed) != draft.revision:
+        if is_number(typed) and int(typed) != draft.revision:
             kept = draft.revisions.filter(revision=int(typed)).first()
             if kept is not None:
                 self.document, self.revision = kept.document, kept.revision
@@ -568,7 +568,8 @@ def _text_of(part: Mapping[str, Any]) -> str:
     return text.get(reader_language()) or next(filter(None, text.values()), "")
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Digits that are the number of a revision or version; nobody has ten million of them."""
     return text.isascii() and text.isdigit() and len(text) < 9
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -9,7 +10,9 @@ from posdoctor.core.errors import DomainError, IllegalMoveError, NotAllowedError
 
 
 class DomainErrorMiddleware:
-    """Maps domain errors that a view did not catch to pages: 403, 409 and 429."""
+    """Maps what a view did not catch to pages: domain errors to 403, 409 and 429; a row that an
+    action did not find, hidden or gone since the view looked, to 404 as in the API.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -25,6 +28,8 @@ class DomainErrorMiddleware:
             response = render(request, "429.html", {"minutes": minutes}, status=429)
             response["Retry-After"] = str(seconds)
             return response
+        if isinstance(error, ObjectDoesNotExist):
+            return render(request, "404.html", status=404)
         if isinstance(error, NotAllowedError):
             return render(request, "403.html", status=403)
         if isinstance(error, IllegalMoveError):

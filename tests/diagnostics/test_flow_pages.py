@@ -492,3 +492,25 @@ def test_one_click_goes_back(lead: Actor, draft: FlowDraft, supervisor: Persona)
     supervisor.client.post(url("flow_restore"), {"version": "1", "as": "version"})
     current = FlowVersion.objects.published_for(lead.provider_id).get(symptom=SYMPTOM)
     assert (current.version, current.restored_from) == (2, 1)
+
+
+@pytest.mark.parametrize("revision", ["9" * 5000, "", "x", "-1", "１", "\x00"])
+def test_an_odd_revision_is_a_look_at_another_draft(
+    draft: FlowDraft, supervisor: Persona, revision: str
+) -> None:
+    for name in ("flow_publish", "flow_discard"):
+        answer = supervisor.client.post(url(name), {"revision": revision}, follow=True)
+        assert answer.status_code == 200
+    assert FlowDraft.objects.filter(pk=draft.pk).exists()
+
+
+def test_a_draft_that_is_gone_when_the_deed_begins_is_404(
+    draft: FlowDraft, supervisor: Persona, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_args: object, **_more: object) -> None:
+        raise FlowDraft.DoesNotExist
+
+    monkeypatch.setattr("diagnostics.actions.drafts.discard", gone)
+    answer = supervisor.client.post(url("flow_discard"), {"revision": draft.revision})
+    assert answer.status_code == 404
+    assert "404" in answer.text or "找不到" in answer.text
