@@ -48,10 +48,10 @@ What is not found, and why
     by chance is in most order numbers of 28 digits); one joined by colons (times, addresses of
     network cards), by letters, or by signs that no person puts there (stars, brackets, equal
     signs, tags): a mask written as ``6222****1234`` must stay readable; one in uneven groups by
-    slashes or commas inside a longer row;
-    a UnionPay number with a wrong Luhn digit behind the label of a serial or an order (they too
-    have 16 to 19 digits, and begin as they like); one spread over two fields; one in ``\\uff14``
-    escapes or percent-encoded full-width digits; more than forty joiners in a row.
+    slashes or commas inside a longer row; a UnionPay number with a wrong Luhn digit behind the
+    label of a serial or an order (they too have 16 to 19 digits, and begin as they like); one
+    spread over two fields; one in ``\\uff14`` escapes or percent-encoded full-width digits; more
+    than forty joiners in a row.
 
 A second look at what was masked makes ``scrub(scrub(x)) == scrub(x)`` sure where masking one
 number uncovers another beside it.

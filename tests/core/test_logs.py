@@ -82,7 +82,8 @@ def test_ordinary_lines_stay_as_they_are(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["a", "1", "1 ", "a.b@", "0", "/r/", "+1", "138", "?a=", "a?", "://", "(0", "ip=", "DETAIL: "]
+    "unit",
+    ["a", "1", "1 ", "a.b@", "0", "/r/", "+1", "138", "?a=", "a?", "://", "(0", "ip=", "DETAIL: "],
 )
 def test_a_hostile_line_is_masked_in_bearable_time(unit: str) -> None:
     text = (unit * 200_000)[:200_000]
