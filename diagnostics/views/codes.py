@@ -13,6 +13,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -195,7 +196,7 @@ def desk(request: ActorRequest) -> HttpResponse:
 @GET_OR_POST
 def define(request: ActorRequest) -> HttpResponse:
     """A new definition, empty or for what was looked up in vain (`?for=`)."""
-    wanted = request.GET.get("for", "").upper()
+    wanted = slugify(request.GET.get("for", "")).upper()
     rows = UnknownCode.objects.visible_to(request.actor)
     waiting = get_object_or_404(rows, ref=wanted) if wanted else None
     form = OwnCodeForm(request.POST or None, initial=OwnCodeForm.initial_from(waiting))

@@ -124,7 +124,7 @@ def check(request: ActorRequest, ref: str) -> HttpResponse:
 def _form_page(request: ActorRequest, form: LogForm, *, status: int = 200) -> HttpResponse:
     rows = LogAnalysis.objects.visible_to(request.actor).with_page_columns().newest()
     # An address that is none would not lead back anywhere.
-    wanted = request.GET.get("terminal", "").upper()
+    wanted = slugify(request.GET.get("terminal", "")).upper()
     terminals = Terminal.objects.visible_to(request.actor)
     of_terminal = wanted if wanted and terminals.filter(ref=wanted).exists() else ""
     if wanted:

@@ -90,10 +90,8 @@ def test_the_start_page_leads_there(terminal: Terminal, anonymous: Persona):
 
 def test_reading_a_page_writes_nothing(terminal: Terminal, anonymous: Persona):
     for address in (code_page(terminal), "/codes/"):
-        for query in ("", "?q=77", "?q=E-9X", "?q=", "?q=" + "7" * 500, "?q=%01%FF"):
+        for query in ("", "?q=77", "?q=E-9X", "?q=", "?q=" + "7" * 500, "?q=%00%FF"):
             assert anonymous.client.get(address + query).status_code == 200, address + query
-        # No page has such an address.
-        assert anonymous.client.get(f"{address}?q=%00").status_code == 404
     assert not UnknownCode.objects.exists()
     assert not DoorCount.objects.exists()
 
